@@ -1,0 +1,1 @@
+"""The carriers of bytes: an in-memory broker, a real Mosquitto, an embedded broker."""

@@ -1,0 +1,1 @@
+"""FogFleet: a camera fleet that runs one distributed deep neural network over a real MQTT broker."""
