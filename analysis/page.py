@@ -1,0 +1,108 @@
+"""The page of a report: its parts as plain data, and how they become one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from markupsafe import Markup
+
+from analysis.drawing import PALETTE, Plot
+from analysis.tables import Table
+
+_HERE: Final = Path(__file__).parent / "template"
+
+GLOSSARY: Final = (
+    ("accuracy", "Share of captured samples whose verdict equals the label. A dropped sample counts as wrong."),
+    ("aggregation", "How the inputs of several nodes merge: max, mean or concat (the paper's MP, AP, CC)."),
+    ("Eq. 1", "c = 4·|C| + (1 − l)·f·o/8: payload bytes per camera and sample, for |C| classes, a share l that leaves "
+     "at the local exit, f filters and o output bits a filter."),
+    ("exit", "A place where a sample may be classified: on the device (camera), local (at the gateway), edge, or cloud."),
+    ("fate", "How a message ended (delivered, or lost and why) and how a sample ended (its exit, or dropped and why)."),
+    ("MQTT framing", "Everything MQTT adds: fixed header, topic, packet identifier, properties and acknowledgements, from "
+     "publisher to broker and from broker to subscriber."),
+    ("normalised entropy η", "−Σ p·ln p / ln |C|: 0 when the network is certain, 1 when every class is as likely."),
+    ("raw offload", "Sending every image to the cloud: 3 × 32 × 32 bytes per camera and sample."),
+    ("TCP/IP (estimate)", "Segments and acknowledgements at 52 bytes each; what is really sent depends on coalescing."),
+    ("threshold T", "A sample leaves at an exit when its normalised entropy is below T."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline figure."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One line of `expect:` with its outcome; `ok` is None where it could not be judged."""
+
+    what: str
+    bound: str
+    value: str
+    ok: bool | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: one sentence that says what was found, then figures and tables."""
+
+    key: str
+    title: str
+    finding: str
+    plots: Sequence[Plot] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that a report says."""
+
+    title: str
+    subtitle: str
+    verdict: str
+    tiles: Sequence[Tile]
+    sections: Sequence[Section]
+    facts: Sequence[tuple[str, str]]
+    command: str = ""
+    expectations: Sequence[Expectation] = ()
+    warnings: Sequence[str] = ()
+    glossary: Sequence[tuple[str, str]] = field(default=GLOSSARY)
+
+    @property
+    def plots(self) -> list[Plot]:
+        """All figures, in order."""
+        return [plot for section in self.sections for plot in section.plots]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables, in order."""
+        return [table for section in self.sections for table in section.tables]
+
+    def html(self) -> str:
+        """One HTML document without any outside reference."""
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+        )  # fmt: skip
+        return environment.get_template("report.html.j2").render(
+            page=self,
+            style=Markup(_colours() + (_HERE / "style.css").read_text(encoding="utf-8")),
+            script=Markup((_HERE / "tables.js").read_text(encoding="utf-8")),
+            svg=lambda plot, wide: Markup(plot.inline(wide=wide)),
+        )
+
+
+def _colours() -> str:
+    light, dark = (";".join(f"--{name}:{pair[side]}" for name, pair in PALETTE.items()) for side in (0, 1))
+    return (
+        f":root{{color-scheme:light dark;{light}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+    )

@@ -1,0 +1,74 @@
+"""Tables of a report: once as CSV with full precision, once for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis import words
+
+SHOWN_ROWS: Final = 200
+
+_WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
+    "count": words.count,
+    "number": words.number,
+    "percent": words.percent,
+    "size": words.size,
+    "seconds": words.seconds,
+    "joules": words.joules,
+    "times": words.times,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell for people: what is shown, what it sorts by, and whether it is a number."""
+
+    text: str
+    order: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A captioned table. `kinds` maps a column to how it is written (see `_WRITERS`); others are text."""
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def columns(self) -> list[tuple[str, bool]]:
+        """(heading, whether numeric) of each column."""
+        return [(self.heads.get(name, name), name in self.kinds) for name in map(str, self.frame.columns)]
+
+    @property
+    def shown(self) -> list[list[Cell]]:
+        """The first rows, for people."""
+        names = [str(name) for name in self.frame.columns]
+        records = self.frame.head(SHOWN_ROWS).itertuples(index=False, name=None)
+        return [[self._cell(name, value) for name, value in zip(names, row, strict=True)] for row in records]
+
+    @property
+    def hidden(self) -> int:
+        """How many rows are in the CSV only."""
+        return max(0, len(self.frame) - SHOWN_ROWS)
+
+    def csv(self) -> str:
+        """Every row, unrounded."""
+        return str(self.frame.to_csv(index=False, lineterminator="\n"))
+
+    def _cell(self, name: str, value: Any) -> Cell:
+        if name not in self.kinds:
+            text = "" if value is None or value is pd.NA or value != value else str(value)
+            return Cell(text, text, numeric=False)
+        known = value is not None and value is not pd.NA and math.isfinite(float(value))
+        amount = float(value) if known else math.nan
+        return Cell(_WRITERS[self.kinds[name]](amount), repr(amount) if known else "", numeric=True)

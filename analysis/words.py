@@ -1,0 +1,107 @@
+"""How figures are written for people: percentages, bytes, times, counts, and the names of exits."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+THIN: Final = "\u202f"  # narrow no-break space: groups digits, stands before units
+UNKNOWN: Final = "–"
+
+EXIT_ORDER: Final = ("device", "local", "edge", "cloud")
+EXIT_PLACE: Final = {
+    "device": "on the camera",
+    "local": "at the gateway",
+    "edge": "at the edge section",
+    "cloud": "in the cloud",
+}
+ROLE_ORDER: Final = ("camera", "gateway", "cloud")
+
+
+def count(value: float) -> str:
+    """`12 345`."""
+    return UNKNOWN if not math.isfinite(value) else f"{round(value):,}".replace(",", THIN)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """At most `digits` significant digits, never in exponents below a million."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    if decimals > 8:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:,.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if decimals else text).replace(",", THIN)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`97.1 %` of a share 0..1."""
+    if not math.isfinite(share):
+        return UNKNOWN
+    return f"{100 * share:.{digits}f}".removesuffix(".0") + f"{THIN}%"
+
+
+def size(value: float) -> str:
+    """Bytes with a decimal prefix: `48 B`, `12.3 kB`, `4.56 MB`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e4)):
+        if abs(value) >= factor:
+            return f"{number(value / (1e3 if unit == 'kB' else factor), 3)}{THIN}{unit}"
+    return f"{number(value, 4)}{THIN}B"
+
+
+def seconds(value: float) -> str:
+    """`68.8 ms`, `1.2 s`, `5.5 min`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if 0 < abs(value) < 1e-3:
+        return f"{number(value * 1e6, 3)}{THIN}µs"
+    if abs(value) < 1:
+        return f"{number(value * 1e3, 3)}{THIN}ms"
+    return f"{number(value, 3)}{THIN}s" if abs(value) < 600 else f"{number(value / 60, 3)}{THIN}min"
+
+
+def rate(bits_per_second: float) -> str:
+    """`250 kbit/s`."""
+    if not math.isfinite(bits_per_second):
+        return UNKNOWN
+    for unit, factor in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if bits_per_second >= factor:
+            return f"{number(bits_per_second / factor, 3)}{THIN}{unit}"
+    return f"{number(bits_per_second, 3)}{THIN}bit/s"
+
+
+def joules(value: float) -> str:
+    """`3.2 mJ`, `41 J`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    for unit, factor in (("kJ", 1e4), ("J", 1.0), ("mJ", 1e-3), ("µJ", 0.0)):
+        if abs(value) >= factor:
+            scale = {"kJ": 1e-3, "J": 1.0, "mJ": 1e3, "µJ": 1e6}[unit]
+            return f"{number(value * scale, 3)}{THIN}{unit}" if value else f"0{THIN}J"
+    return UNKNOWN
+
+
+def times(value: float) -> str:
+    """`64×`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{number(value, 2 if value < 10 else 3) if value < 100 else count(value)}{THIN}×"
+
+
+def ordered_exits(names: object) -> list[str]:
+    """Exit names from the camera up to the cloud; unknown ones last."""
+    known = {name: place for place, name in enumerate(EXIT_ORDER)}
+    listed = [str(name) for name in names] if isinstance(names, list | tuple | set | dict) else []
+    return sorted(listed, key=lambda name: (known.get(name, len(known)), name))
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sorting key under which `cam.2` comes before `cam.10`."""
+    parts: list[tuple[int, int, str]] = []
+    for part in name.replace("-", ".").split("."):
+        parts.append((0, int(part), "") if part.isdigit() else (1, 0, part))
+    return tuple(parts)
