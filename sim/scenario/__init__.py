@@ -1,0 +1,52 @@
+"""Scenarios: one YAML file with data, network, fleet, links, faults, sweep and expectations, checked to the last key.
+
+`load` and `loads` give a `Scenario` in SI units with all defaults, or one `ScenarioError` that lists every problem with
+its place. Nothing here depends on the wall clock, the network or the machine.
+"""
+
+from sim.scenario.faults import Fault
+from sim.scenario.load import load, loads
+from sim.scenario.model import Camera, Cloud, Gateway, Link, Node, NodeInstance, Scenario
+from sim.scenario.parts import (
+    Aggregate,
+    CustomData,
+    Data,
+    Exits,
+    Folder,
+    Model,
+    Mqtt,
+    Multiview,
+    Mvmc,
+    Partition,
+    Section,
+    Tariffs,
+    Training,
+)
+from sim.scenario.sweeps import Sweep
+
+__all__ = [
+    "Aggregate",
+    "Camera",
+    "Cloud",
+    "CustomData",
+    "Data",
+    "Exits",
+    "Fault",
+    "Folder",
+    "Gateway",
+    "Link",
+    "Model",
+    "Mqtt",
+    "Multiview",
+    "Mvmc",
+    "Node",
+    "NodeInstance",
+    "Partition",
+    "Scenario",
+    "Section",
+    "Sweep",
+    "Tariffs",
+    "Training",
+    "load",
+    "loads",
+]
