@@ -65,7 +65,7 @@ class Counters:
 
 
 class Carrier(Protocol):
-    """Carries payloads to the subscribers of a topic. Senders and receivers are indices into `connect`'s list."""
+    """Carries payloads to a topic's subscribers. Senders and receivers are indices into `connect`'s list."""
 
     @property
     def name(self) -> str:

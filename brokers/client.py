@@ -1,0 +1,341 @@
+"""The pool of MQTT clients: every identity a connection of its own, all of them on one selector loop."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from paho.mqtt.enums import MQTTErrorCode
+
+from brokers.api import MQTT_5, MQTT_311, BrokerError, Counters, Identity, Notice
+from brokers.connection import Connection, Endpoint, Hub
+from brokers.framing import publish_bytes
+from brokers.loop import FLUSH_BYTES, Loop, raise_descriptor_limit
+from brokers.mailbox import Mail
+from brokers.refusals import explain, speaks_another_version
+from brokers.server import Server
+
+_JOINING = (
+    64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
+)
+_IDENTIFIERS = 65_535
+_TOPIC_BYTES = 65_535
+
+
+def silent(_: str) -> None:
+    """A notice that nobody reads."""
+
+
+def parse_url(url: str) -> Endpoint:
+    """`mqtt://host[:port]` or `mqtts://host[:port]`; user, password and CA file come from the environment.
+
+    Raises:
+        BrokerError: for any other form, and for a password in the URL (it would end up in logs).
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == -1 or parts.path.strip("/"):
+        raise BrokerError("a broker's URL is mqtt://host:port or mqtts://host:port")
+    if parts.username or parts.password:
+        raise BrokerError(
+            "a broker's URL may not hold a user or password; "
+            "set FOGFLEET_MQTT_USERNAME and FOGFLEET_MQTT_PASSWORD in the environment"
+        )
+    tls = _tls_context() if parts.scheme == "mqtts" else None
+    return Endpoint(
+        host=parts.hostname,
+        port=port or (8883 if tls else 1883),
+        username=os.environ.get("FOGFLEET_MQTT_USERNAME"),
+        password=os.environ.get("FOGFLEET_MQTT_PASSWORD"),
+        tls=tls,
+    )
+
+
+def _tls_context() -> ssl.SSLContext:
+    authority = os.environ.get("FOGFLEET_MQTT_CAFILE")
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except (OSError, ssl.SSLError) as error:
+        raise BrokerError(f"FOGFLEET_MQTT_CAFILE={authority}: no usable CA certificate: {error}") from error
+
+
+class Pool:
+    """Many MQTT clients in one thread; a `brokers.api.Carrier`.
+
+    Args:
+        url: see `parse_url`.
+        name: what carries, for run.json.
+        version: the broker's version text, where it is known.
+        protocol: the MQTT version to try first; where MQTT 5 is refused it is 3.1.1, and `notice` says so.
+        persistent: sessions outlive a lost connection (MQTT 5 only), for a durable broker.
+        notice: takes plain sentences for the user.
+        patience_s: wall seconds without any progress after which connecting counts as failed.
+        server: our own broker process, for whoever wants to kill or pause it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "mqtt",
+        version: str = "unknown",
+        protocol: int = MQTT_5,
+        persistent: bool = False,
+        notice: Notice = silent,
+        patience_s: float = 5.0,
+        server: Server | None = None,
+    ) -> None:
+        self.server = server
+        self.name = name
+        self.version = version
+        self.protocol = protocol
+        self.counters = Counters()
+        self._endpoint = parse_url(url)
+        self._persistent = persistent
+        self._notice = notice
+        self._patience_s = patience_s
+        self._loop = Loop()
+        self._mail = Mail(0, frozenset())
+        self._connections: list[Connection] = []
+        self._troubles: list[str] = []
+        self._outage = False
+        self._topic_sizes: dict[str, int] = {}
+
+    # -- the carrier's door
+
+    def connect(self, identities: Sequence[Identity]) -> None:
+        """Connects and subscribes every identity and publishes its birth message.
+
+        Raises:
+            BrokerError: unreachable, refused, not MQTT, two identities of one name, too few file descriptors.
+        """
+        names = {identity.client_id for identity in identities}
+        if len(names) < len(identities):
+            raise BrokerError(
+                "two identities have the same client id; a broker would throw the first one out"
+            )
+        if not identities:
+            return
+        raise_descriptor_limit(len(identities))
+        self._mail = Mail(len(identities), frozenset(identity.will_topic for identity in identities))
+        self._negotiate(identities)
+        self._join(self._connections[1:])
+        self._bear(self._connections)
+        self._check()
+
+    def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
+        """Sends one message; at QoS 1 and 2 it is kept and sent again after `reconnect` until acknowledged.
+
+        Raises:
+            BrokerError: the topic or size cannot be sent, or the sender lost its connection (unless an outage
+                was announced: then a message at QoS 0 is gone and others wait for `reconnect`).
+        """
+        connection = self._connections[sender]
+        self._check(connection)
+        size = publish_bytes(topic, len(payload), qos, self.protocol)
+        if size > connection.max_packet or topic not in self._topic_sizes:
+            self._inspect(topic, size, connection)
+        code = connection.client.publish(topic, payload, qos).rc
+        while code == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            self._await(lambda: len(connection.client._out_messages) < _IDENTIFIERS, "acknowledgements")
+            code = connection.client.publish(topic, payload, qos).rc
+        if self._loop.pending >= FLUSH_BYTES:
+            self._loop.flush()
+
+    def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
+        """See `Carrier.take`.
+
+        Raises:
+            BrokerError: something was refused, or a connection was lost that should be there.
+        """
+        box = self._mail.box(receiver, topic)
+        payload = box.take(expected)
+        if payload is not None:
+            return payload
+        connection = self._connections[receiver]
+        deadline = time.monotonic() + patience_s
+        left = patience_s
+        while True:
+            self._check(connection)
+            seen = len(box.queue)
+            if connection.sock is None or not self._loop.poll(max(left, 0.0)):
+                return None
+            if len(box.queue) > seen:
+                payload = box.take(expected, seen)
+                if payload is not None:
+                    return payload
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+
+    def discard(self, receiver: int, topic: str, payload: bytes) -> None:
+        """See `Carrier.discard`."""
+        self._mail.box(receiver, topic).discard(payload)
+
+    def leftovers(self, patience_s: float) -> int:
+        """See `Carrier.leftovers`."""
+        deadline = time.monotonic() + patience_s
+        while self._mail.owed() and (left := deadline - time.monotonic()) > 0:
+            self._check()
+            self._loop.poll(left)
+        while self._loop.poll(0):
+            pass
+        return self._mail.unclaimed()
+
+    def close(self) -> None:
+        """Clears every birth message, says goodbye and closes."""
+        for connection in self._connections:
+            if connection.sock is not None:
+                connection.leave()
+        self._connections.clear()
+        self._loop.close()
+
+    # -- outages
+
+    def announce_outage(self) -> None:
+        """From now until `reconnect`, lost connections are no errors: `take` returns None without them."""
+        self._outage = True
+
+    def reset(self, index: int) -> None:
+        """Closes one client's socket without a word, as a crash would: the broker sends its last will."""
+        self._connections[index].cut("reset by us")
+
+    def reconnect(self) -> None:
+        """Brings back every client that lost its connection: all subscribed before anything is sent again.
+
+        Unacknowledged messages at QoS 1 and 2 are then sent again, marked as duplicates.
+
+        Raises:
+            BrokerError: the broker does not take them back.
+        """
+        self._outage = True
+        while self._loop.poll(0):
+            pass
+        self._troubles.clear()
+        self._outage = False
+        missing = [connection for connection in self._connections if connection.sock is None]
+        for connection in missing:
+            connection.held = bytearray()
+        self._join(missing)
+        for connection in missing:
+            connection.release()
+        self._bear(missing)
+
+    def missing(self) -> list[int]:
+        """Indices of the clients that have no connection."""
+        return [connection.index for connection in self._connections if connection.sock is None]
+
+    # -- connecting
+
+    def _negotiate(self, identities: Sequence[Identity]) -> None:
+        """Connects the first identity, to find out which version the broker speaks."""
+        error = self._try_first(identities)
+        first = self._connections[0]
+        if error and self.protocol == MQTT_5 and speaks_another_version(first):
+            self.protocol = MQTT_311
+            self._notice(f"{self._endpoint} does not speak MQTT 5: going on with MQTT 3.1.1")
+            error = self._try_first(identities)
+        if error:
+            raise explain(self._connections[0], self._endpoint, str(error)) from error
+
+    def _try_first(self, identities: Sequence[Identity]) -> BrokerError | None:
+        self._build(identities)
+        first = self._connections[0]
+        first.connect()
+        try:
+            self._await(lambda: first.ready or bool(first.lost), f"an MQTT answer from {self._endpoint}")
+            self._check(first)
+        except BrokerError as error:
+            first.cut("gave up")
+            self._troubles.clear()
+            return error
+        return None
+
+    def _build(self, identities: Sequence[Identity]) -> None:
+        hub = Hub(
+            endpoint=self._endpoint,
+            protocol=self.protocol,
+            persistent=self._persistent,
+            loop=self._loop,
+            counters=self.counters,
+            deliver=self._deliver,
+            session_topics=frozenset(identity.will_topic for identity in identities),
+            troubles=self._troubles,
+        )
+        self._connections = [Connection(index, identity, hub) for index, identity in enumerate(identities)]
+
+    def _join(self, connections: Sequence[Connection]) -> None:
+        waiting = deque(connections)
+        joining: set[Connection] = set()
+
+        def go_on() -> bool:
+            joining.difference_update([one for one in joining if one.ready])
+            while waiting and len(joining) < _JOINING:
+                one = waiting.popleft()
+                one.connect()
+                joining.add(one)
+            for one in joining:
+                if one.lost:
+                    raise explain(one, self._endpoint, one.lost)
+            return not joining
+
+        self._await(go_on, "clients to be connected and subscribed")
+
+    def _bear(self, connections: Sequence[Connection]) -> None:
+        for connection in connections:
+            connection.give_birth()
+        unborn = set(connections)
+
+        def all_born() -> bool:
+            unborn.difference_update([one for one in unborn if one.born])
+            return not unborn
+
+        self._await(all_born, "birth messages to be acknowledged")
+
+    # -- the rest
+
+    def _await(self, done: Callable[[], bool], what: str) -> None:
+        """Pumps until `done()`; every byte that comes renews the patience."""
+        deadline = time.monotonic() + self._patience_s
+        seen = self.counters.bytes_read
+        while not done():
+            self._check()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise BrokerError(f"{self._endpoint}: waited {self._patience_s:g} s in vain for {what}")
+            self._loop.poll(left)
+            if self.counters.bytes_read != seen:
+                seen = self.counters.bytes_read
+                deadline = time.monotonic() + self._patience_s
+
+    def _deliver(self, receiver: int, topic: str, payload: bytes) -> None:
+        self._mail.box(receiver, topic).put(payload)
+
+    def _check(self, connection: Connection | None = None) -> None:
+        """Raises what has gone wrong since the last look, unless an outage explains it."""
+        if self._troubles and not self._outage:
+            troubles, more = self._troubles[:], len(self._troubles) - 1
+            self._troubles.clear()
+            raise BrokerError(troubles[0] + (f" (and {more} more like it)" if more else ""))
+        if connection is not None and connection.sock is None and not (self._outage or connection.excused):
+            raise BrokerError(
+                f"client {connection.identity.client_id!r} has no connection to {self._endpoint}: "
+                f"{connection.lost}"
+            )
+
+    def _inspect(self, topic: str, size: int, connection: Connection) -> None:
+        if size > connection.max_packet:
+            raise BrokerError(
+                f"a packet of {size} bytes on {topic!r} is above the {connection.max_packet} bytes that "
+                f"{self._endpoint} takes; send less, or raise max_packet_size there"
+            )
+        if not topic or "+" in topic or "#" in topic or "\0" in topic or len(topic.encode()) > _TOPIC_BYTES:
+            raise BrokerError(f"{topic[:80]!r} is not a topic to publish on: no wildcards, 1 to 65535 bytes")
+        self._topic_sizes[topic] = len(topic.encode())

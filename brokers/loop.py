@@ -1,0 +1,113 @@
+"""One selector loop over all client sockets: writes collected, flushed together, always before waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import selectors
+import socket
+from typing import Protocol
+
+from brokers.api import BrokerError
+
+FLUSH_BYTES = 8192
+"""Collected output above this is written out without waiting for the next poll."""
+
+_SPARE_DESCRIPTORS = 128
+"""For everything else that a process has open: files, pipes, libraries, the selector itself."""
+
+
+class Driven(Protocol):
+    """What the loop drives."""
+
+    def flush(self) -> bool:
+        """Writes what the socket accepts; False if something is left."""
+
+    def read(self) -> None:
+        """Takes in what the socket holds."""
+
+
+class Loop:
+    """Knows which endpoints have output (dirty), which are blocked on it, and what came in."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._blocked: set[socket.socket] = set()
+        self.dirty: dict[Driven, socket.socket] = {}
+        self.pending = 0
+
+    def __len__(self) -> int:
+        return len(self._selector.get_map())
+
+    def add(self, sock: socket.socket, endpoint: Driven, *, connecting: bool) -> None:
+        """Watches a socket; one that is still connecting is blocked on output."""
+        events = selectors.EVENT_READ
+        if connecting:
+            self._blocked.add(sock)
+            events |= selectors.EVENT_WRITE
+        self._selector.register(sock, events, endpoint)
+
+    def remove(self, sock: socket.socket, endpoint: Driven) -> None:
+        """Forgets a socket."""
+        self.dirty.pop(endpoint, None)
+        self._blocked.discard(sock)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(sock)
+
+    def wrote(self, sock: socket.socket, endpoint: Driven, size: int) -> None:
+        """An endpoint has collected `size` more bytes of output."""
+        self.pending += size
+        if sock not in self._blocked:
+            self.dirty[endpoint] = sock
+
+    def flush(self) -> None:
+        """Writes all collected output that the sockets accept."""
+        self.pending = 0
+        while self.dirty:
+            endpoint, sock = self.dirty.popitem()
+            if not endpoint.flush() and sock.fileno() >= 0:
+                self._blocked.add(sock)
+                self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, endpoint)
+
+    def poll(self, timeout_s: float) -> bool:
+        """Flushes, then waits for at most `timeout_s` for sockets to act on; True if there were any."""
+        self.flush()
+        events = self._selector.select(timeout_s)
+        for key, mask in events:
+            endpoint: Driven = key.data
+            if mask & selectors.EVENT_WRITE:
+                self._unblock(key, endpoint)
+            if mask & selectors.EVENT_READ:
+                endpoint.read()
+        return bool(events)
+
+    def close(self) -> None:
+        """Gives the selector back."""
+        self._selector.close()
+
+    def _unblock(self, key: selectors.SelectorKey, endpoint: Driven) -> None:
+        sock = key.fileobj
+        assert isinstance(sock, socket.socket)
+        if endpoint.flush() and sock.fileno() >= 0:
+            self._blocked.discard(sock)
+            self._selector.modify(sock, selectors.EVENT_READ, endpoint)
+
+
+def raise_descriptor_limit(needed: int = 0) -> None:
+    """Raises the soft limit on open files to the hard one.
+
+    Raises:
+        BrokerError: if even the hard limit leaves no room for `needed` sockets.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIM_INFINITY
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    wanted = needed + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raise BrokerError(
+            f"{needed} clients need {wanted} open files, but this process may open {soft}; "
+            f"raise the hard limit (`ulimit -Hn {wanted}` as root, or LimitNOFILE= in a systemd unit) "
+            f"or use fewer nodes"
+        )
