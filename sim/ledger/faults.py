@@ -1,0 +1,56 @@
+"""The fault log: one row an injection, closed by its recovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_SCHEMA: Final = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("target", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("parameters", pa.string()),
+        ("fired", pa.bool_()),
+    ]
+)
+
+
+@dataclass(slots=True)
+class Injection:
+    """One injection; `end_s` is None while the fault is in force (and at the end of a run that it outlives)."""
+
+    kind: str
+    target: str
+    start_s: float | None
+    end_s: float | None
+    parameters: str
+    fired: bool
+
+
+class FaultLog:
+    """All injections of a run, and the scheduled faults that never fired."""
+
+    def __init__(self) -> None:
+        self.rows: list[Injection] = []
+
+    def start(self, kind: str, target: str, now_s: float, parameters: str) -> Injection:
+        """Adds the row of an injection that begins now."""
+        row = Injection(kind, target, now_s, None, parameters, True)
+        self.rows.append(row)
+        return row
+
+    def never_fired(self, kind: str, target: str, parameters: str) -> None:
+        """Adds the row of a scheduled fault that did not happen."""
+        self.rows.append(Injection(kind, target, None, None, parameters, False))
+
+    def write(self, path: Path) -> None:
+        """Writes `faults.parquet`."""
+        columns = [pa.array([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
+        table = pa.Table.from_arrays(columns, schema=_SCHEMA)
+        pq.write_table(table, path, compression="zstd", store_schema=False)

@@ -1,0 +1,112 @@
+"""Links: store-and-forward with bandwidth, propagation, jitter, loss and a bounded queue.
+
+One direction of a link is a `Link`. Departures are arithmetic (`busy = max(busy, now) + size / bandwidth`), so that a
+hop costs one heap event: the arrival. Propagation does not occupy the link, and messages keep their order (MQTT
+runs over TCP).
+
+At QoS 1 and 2 a lost transmission is repeated after `retry_s`, as TCP would; each repetition occupies the link again.
+At QoS 0 it is lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sim.rng import Draws
+
+MAX_ATTEMPTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LinkModel:
+    """What a link is made of; SI units, `queue` counts messages that wait or are being sent (None: unbounded)."""
+
+    bandwidth_bps: float
+    latency_s: float = 0.0
+    jitter_s: float = 0.0
+    loss: float = 0.0
+    queue: int | None = None
+
+
+class Passage(NamedTuple):
+    """What became of one message on a link: when it arrives, or why it never does, after how many transmissions."""
+
+    arrives_s: float | None
+    lost: str | None
+    attempts: int
+
+
+class Link:
+    """One direction between two nodes. `key` names its random stream, together with `seed`.
+
+    Args:
+        key: stable name, e.g. `site-0/cam.3->gw`.
+        attempts: transmissions at most (1 at QoS 0).
+        retry_s: pause before a transmission is repeated.
+    """
+
+    __slots__ = (
+        "_draws",
+        "_free_s",
+        "_last_arrival_s",
+        "_leaving",
+        "_random",
+        "attempts",
+        "key",
+        "model",
+        "retry_s",
+    )
+
+    def __init__(self, key: str, model: LinkModel, seed: int, *, attempts: int = 1, retry_s: float = 0.2) -> None:
+        self.key = key
+        self.model = model
+        self.attempts = attempts
+        self.retry_s = retry_s
+        self._draws: Draws | None = None
+        self._random = (seed, "link", key)
+        self._free_s = 0.0
+        self._last_arrival_s = 0.0
+        self._leaving: deque[float] = deque()
+
+    def send(self, now_s: float, size_bytes: int, *counters: int) -> Passage:
+        """Takes a message of `size_bytes` at `now_s`.
+
+        Jitter and loss are drawn by `counters` (kind, sample, origin) and the attempt, not by call order.
+        """
+        model = self.model
+        leaving = self._leaving
+        while leaving and leaving[0] <= now_s:
+            leaving.popleft()
+        if model.queue is not None and len(leaving) > model.queue:
+            return Passage(None, "queue", 0)
+        duration_s = size_bytes * 8.0 / model.bandwidth_bps
+        free_s = max(self._free_s, now_s) + duration_s
+        attempt, jitter = 1, 0.0
+        if model.loss or model.jitter_s:
+            lost, jitter = self._draw(counters, 0)
+            while lost < model.loss:
+                if attempt == self.attempts:
+                    self._leave(free_s)
+                    return Passage(None, "loss", attempt)
+                free_s += self.retry_s + duration_s
+                lost, jitter = self._draw(counters, attempt)
+                attempt += 1
+        self._leave(free_s)
+        arrival_s = free_s + max(0.0, model.latency_s + model.jitter_s * (2.0 * jitter - 1.0))
+        self._last_arrival_s = max(self._last_arrival_s, arrival_s)
+        return Passage(self._last_arrival_s, None, attempt)
+
+    def waiting(self, now_s: float) -> int:
+        """Messages that wait or are being sent at `now_s`."""
+        return sum(1 for departure_s in self._leaving if departure_s > now_s)
+
+    def _leave(self, departure_s: float) -> None:
+        self._free_s = departure_s
+        self._leaving.append(departure_s)
+
+    def _draw(self, counters: tuple[int, ...], attempt: int) -> tuple[float, float]:
+        if self._draws is None:
+            self._draws = Draws(self._random[0], *self._random[1:])
+        return self._draws.uniform(*counters, attempt)

@@ -1,0 +1,1 @@
+"""Cameras, gateways and the cloud, and the fabric that carries their messages."""

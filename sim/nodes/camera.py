@@ -1,0 +1,113 @@
+"""The camera: captures, runs the device section, sends scores (or features, or the raw image), answers requests."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Generator
+from typing import Any, Literal
+
+import simpy
+
+from sim.ledger.samples import CAPTURED
+from sim.nodes.inference import DeviceOutput
+from sim.nodes.node import Node
+from sim.wire import (
+    ABSENT,
+    BITS,
+    FEATURES,
+    FLOAT32,
+    RAW,
+    REQUEST,
+    SCORES,
+    UINT8,
+    Frame,
+    Malformed,
+    decode_nodes,
+)
+
+Sends = Literal["scores", "features", "raw"]
+
+
+class Camera(Node):
+    """One camera. `sends` is what follows a capture: scores (and features on request), features, or the raw image.
+
+    Attributes:
+        left: samples that left at the device exit of this camera.
+    """
+
+    __slots__ = ("_buffer", "_capacity", "_period_s", "_sends", "left")
+
+    def __init__(self, *args: Any, sends: Sends, period_s: float, buffer: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sends = sends
+        self._period_s = period_s
+        self._capacity = buffer
+        self._buffer: OrderedDict[int, DeviceOutput] = OrderedDict()
+        self.left = 0
+
+    def run(self, samples: int) -> Generator[simpy.Event, None, None]:
+        """The camera as a SimPy process: one capture a period, each followed by the device section."""
+        clock = self.services.clock
+        flops = 0.0 if self._sends == "raw" else self.services.flops["device"]
+        for sample in range(samples):
+            due_s = sample * self._period_s
+            yield clock.until(self.reserve(due_s, flops))
+            if self.up and self.up_since_s <= due_s:
+                self._capture(sample)
+
+    def forget(self) -> None:
+        """Loses the buffered features (a crash without persistent memory)."""
+        self._buffer.clear()
+
+    def _capture(self, sample: int) -> None:
+        services = self.services
+        self.captured += 1
+        services.book.reach(self.site, sample, CAPTURED)
+        picture = services.pictures(self.site, sample)
+        if self._sends == "raw":
+            self._publish(RAW, sample, services.inference.raw(picture, self.index), UINT8, 0)
+            return
+        output = services.inference.device(picture, self.index)
+        if self._leaves(sample, output):
+            return
+        flags = ABSENT if output.absent else 0
+        if self._sends == "features":
+            self._publish(FEATURES, sample, output.features, BITS, flags)
+            return
+        self._keep(sample, output)
+        self._publish(SCORES, sample, output.scores, FLOAT32, flags)
+
+    def _leaves(self, sample: int, output: DeviceOutput) -> bool:
+        """The device exit: a camera that sees the object and is sure enough decides alone."""
+        threshold = self.services.thresholds.get("device")
+        if threshold is None or output.absent:
+            return False
+        verdict = self.services.inference.verdict(output.scores)
+        if verdict.entropy >= threshold:
+            return False
+        self.left += 1
+        self.decide(self.site, sample, "device", verdict.predicted, verdict.entropy, 1)
+        return True
+
+    def _keep(self, sample: int, output: DeviceOutput) -> None:
+        self._buffer[sample] = output
+        if len(self._buffer) > self._capacity:
+            self._buffer.popitem(last=False)
+
+    def receive(self, message: Frame, src: Node) -> None:
+        """A request makes the camera send the features it still has; anything else is no business of a camera."""
+        if message.kind != REQUEST:
+            return
+        try:
+            asked = decode_nodes(message.payload)
+        except Malformed:
+            return
+        output = self._buffer.pop(message.sample, None) if self.index in asked else None
+        if output is not None:
+            flags = ABSENT if output.absent else 0
+            self._publish(FEATURES, message.sample, output.features, BITS, flags)
+
+    def _publish(self, kind: int, sample: int, payload: bytes, dtype: int, flags: int) -> None:
+        self.services.fabric.publish(
+            self.port(kind), sample, payload, dtype=dtype, origin=self.index, flags=flags, expected=1
+        )

@@ -1,0 +1,107 @@
+"""The cloud: aggregates the features of one site's sample, classifies, and announces its exit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.clock import Call
+from sim.ledger.samples import AT_CLOUD
+from sim.nodes.node import Node
+from sim.wire import ABSENT, EXIT, FEATURES, RAW, Frame
+
+
+class Session:
+    """One sample of one site at the cloud; `due` counts what each node below will still send."""
+
+    __slots__ = ("deadline", "devices", "due", "inputs", "raw", "sample", "site", "working")
+
+    def __init__(self, site: int, sample: int) -> None:
+        self.site = site
+        self.sample = sample
+        self.inputs: dict[int, bytes] = {}
+        self.raw: dict[int, bytes] = {}
+        self.due: dict[int, int] = {}
+        self.devices = 0
+        self.deadline: Call | None = None
+        self.working = False
+
+
+class Cloud(Node):
+    """The one cloud. `children` is the number of nodes of a site that send to it."""
+
+    __slots__ = ("_children", "_closed", "_has_edge", "_sessions", "_wait_s")
+
+    def __init__(self, *args: Any, children: int, has_edge: bool, wait_s: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._children = children
+        self._has_edge = has_edge
+        self._wait_s = wait_s
+        self._sessions: dict[tuple[int, int], Session] = {}
+        self._closed: set[tuple[int, int]] = set()
+
+    def forget(self) -> None:
+        """Loses every sample that is being worked on (a crash)."""
+        for session in list(self._sessions.values()):
+            self._close(session)
+
+    def receive(self, message: Frame, src: Node) -> None:
+        """Features or raw images count towards a sample; an exit further down closes it."""
+        key = (src.site, message.sample)
+        if key in self._closed:
+            return
+        if message.kind == EXIT:
+            session = self._sessions.get(key)
+            if session is None:
+                self._closed.add(key)
+            else:
+                self._close(session)
+        elif message.kind in (FEATURES, RAW):
+            self._add(key, message, src)
+
+    def _add(self, key: tuple[int, int], message: Frame, src: Node) -> None:
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = Session(*key)
+            clock = self.services.clock
+            session.deadline = clock.at(clock.now + self._wait_s, self._classify, session)
+        if session.working:
+            return
+        self.services.book.reach(*key, AT_CLOUD)
+        edge = self._has_edge and src.role == "gateway"
+        count = 1 if edge else max(message.expected, 1)
+        session.due[src.client] = session.due.get(src.client, count) - 1
+        if message.kind == RAW:
+            session.raw[message.node] = message.payload
+        elif not message.flags & ABSENT:
+            session.inputs[message.node] = message.payload
+            session.devices += message.expected if edge else 1
+        if len(session.due) == self._children and max(session.due.values()) <= 0:
+            self._classify(session)
+
+    def _classify(self, session: Session) -> None:
+        """All is there, or the deadline has passed: run the cloud section on what came."""
+        if session.deadline is not None:
+            session.deadline.cancel()
+        services = self.services
+        session.working = True
+        flops = services.flops["cloud"] + len(session.raw) * services.flops["device"]
+        services.clock.at(self.reserve(services.clock.now, flops), self._judge, session)
+
+    def _judge(self, session: Session) -> None:
+        if (session.site, session.sample) in self._closed:
+            return
+        inference = self.services.inference
+        for camera, raw in session.raw.items():
+            output = inference.from_raw(raw, camera)
+            if not output.absent:
+                session.inputs[camera] = output.features
+                session.devices += 1
+        verdict = inference.cloud(session.inputs)
+        self._close(session)
+        self.decide(session.site, session.sample, "cloud", verdict.predicted, verdict.entropy, session.devices)
+
+    def _close(self, session: Session) -> None:
+        if session.deadline is not None:
+            session.deadline.cancel()
+        self._sessions.pop((session.site, session.sample), None)
+        self._closed.add((session.site, session.sample))

@@ -1,0 +1,207 @@
+"""The gateway: aggregates scores and exits locally, or asks for features and sends them (or its edge section's) up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sim.clock import Call
+from sim.ledger.samples import ASKED, FORWARDED
+from sim.nodes.node import Node
+from sim.wire import (
+    ABSENT,
+    BITS,
+    EXIT,
+    FEATURES,
+    RAW,
+    REQUEST,
+    SCORES,
+    UINT16,
+    Frame,
+    encode_nodes,
+)
+
+
+class Session:
+    """One sample on its way through a gateway."""
+
+    __slots__ = ("answered", "asked", "deadline", "inputs", "sample", "work")
+
+    def __init__(self, sample: int) -> None:
+        self.sample = sample
+        self.answered: set[int] = set()
+        self.inputs: dict[int, bytes] = {}
+        self.asked: frozenset[int] | None = None
+        self.deadline: Call | None = None
+        self.work: Call | None = None
+
+    def add(self, message: Frame) -> None:
+        """Takes the scores or features of one camera; those of a camera that sees nothing are masked."""
+        self.answered.add(message.node)
+        if not message.flags & ABSENT:
+            self.inputs[message.node] = message.payload
+
+
+class Gateway(Node):
+    """One gateway; `cameras` are the indices of the cameras below it, `has_edge` tells of an edge section.
+
+    Attributes:
+        judged: samples that came to the local exit.
+        left: samples that left there.
+    """
+
+    __slots__ = ("_cameras", "_closed", "_has_edge", "_sessions", "_wait_s", "judged", "left")
+
+    def __init__(self, *args: Any, cameras: tuple[int, ...], has_edge: bool, wait_s: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cameras = frozenset(cameras)
+        self._has_edge = has_edge
+        self._wait_s = wait_s
+        self._sessions: dict[int, Session] = {}
+        self._closed: set[int] = set()
+        self.judged = self.left = 0
+
+    def forget(self) -> None:
+        """Loses every sample that is being worked on (a crash)."""
+        for session in list(self._sessions.values()):
+            self._close(session)
+
+    def receive(self, message: Frame, src: Node) -> None:
+        """Dispatches by kind; what comes after its sample was closed is late and ignored."""
+        sample = message.sample
+        if message.kind == EXIT:
+            self._on_exit(message, src)
+        elif sample not in self._closed:
+            if message.kind == SCORES:
+                self._on_scores(message)
+            elif message.kind == FEATURES and self._has_edge:
+                self._collect(message)
+            elif message.kind in (FEATURES, RAW):
+                self._relay(message)
+
+    def _on_scores(self, message: Frame) -> None:
+        session = self._session(message.sample, self._aggregate)
+        if session.asked is not None or session.work is not None:
+            return
+        session.add(message)
+        if len(session.answered) == len(self._cameras):
+            self._aggregate(session)
+
+    def _aggregate(self, session: Session) -> None:
+        self._compute(session, "local", self._judge)
+
+    def _judge(self, session: Session) -> None:
+        """The local exit: leave, or ask for features."""
+        services = self.services
+        verdict = services.inference.local(self.index, session.inputs)
+        self.judged += 1
+        if verdict.entropy < services.thresholds["local"]:
+            self.left += 1
+            self.decide(self.site, session.sample, "local", verdict.predicted, verdict.entropy, len(session.inputs))
+            self._close(session)
+            return
+        session.asked = frozenset(session.answered)
+        session.answered = set()
+        session.inputs = {}
+        services.book.reach(self.site, session.sample, ASKED)
+        asked = sorted(session.asked)
+        services.fabric.publish(
+            self.port(REQUEST), session.sample, encode_nodes(asked), dtype=UINT16, origin=self.index, to=asked
+        )
+        after = self._edge if self._has_edge else self._close
+        self._await(session, after)
+
+    def _relay(self, message: Frame) -> None:
+        """Without an edge section features and raw images go up as they come."""
+        session = self._session(message.sample, self._close)
+        due = self._cameras if session.asked is None else session.asked
+        session.answered.add(message.node)
+        services = self.services
+        services.book.reach(self.site, message.sample, FORWARDED)
+        services.fabric.publish(
+            self.port(message.kind),
+            message.sample,
+            message.payload,
+            dtype=message.dtype,
+            origin=message.node,
+            flags=message.flags,
+            expected=len(due),
+        )
+        if session.answered >= due:
+            self._close(session)
+
+    def _collect(self, message: Frame) -> None:
+        session = self._session(message.sample, self._edge)
+        if session.work is not None:
+            return
+        session.add(message)
+        if session.answered >= (self._cameras if session.asked is None else session.asked):
+            self._edge(session)
+
+    def _edge(self, session: Session) -> None:
+        self._compute(session, "edge", self._judge_edge)
+
+    def _judge_edge(self, session: Session) -> None:
+        """The edge exit: leave, or send the edge section's own features up."""
+        services = self.services
+        used = len(session.inputs)
+        verdict, features = services.inference.edge(self.index, session.inputs)
+        if verdict.entropy < services.thresholds.get("edge", 0.0):
+            self.decide(self.site, session.sample, "edge", verdict.predicted, verdict.entropy, used)
+        else:
+            services.book.reach(self.site, session.sample, FORWARDED)
+            services.fabric.publish(
+                self.port(FEATURES),
+                session.sample,
+                features,
+                dtype=BITS,
+                origin=self.index,
+                flags=0 if used else ABSENT,
+                expected=used,
+            )
+        self._close(session)
+
+    def _on_exit(self, message: Frame, src: Node) -> None:
+        """A camera below decided: tell the cloud. The cloud decided: nothing is left to do."""
+        session = self._sessions.get(message.sample)
+        if session is not None:
+            self._close(session)
+        if src.role == "camera" and message.sample not in self._closed:
+            self._closed.add(message.sample)
+            self.services.fabric.publish(
+                self.port(EXIT), message.sample, message.payload, dtype=message.dtype, origin=self.index
+            )
+
+    def _session(self, sample: int, on_deadline: Callable[[Session], None]) -> Session:
+        session = self._sessions.get(sample)
+        if session is None:
+            session = self._sessions[sample] = Session(sample)
+            self._await(session, on_deadline)
+        return session
+
+    def _await(self, session: Session, on_deadline: Callable[[Session], None]) -> None:
+        if session.deadline is not None:
+            session.deadline.cancel()
+        clock = self.services.clock
+        session.deadline = clock.at(clock.now + self._wait_s, on_deadline, session)
+
+    def _compute(self, session: Session, section: str, then: Callable[[Session], None]) -> None:
+        """Queues work at the processor; the deadline no longer matters once it has begun."""
+        if session.deadline is not None:
+            session.deadline.cancel()
+            session.deadline = None
+        clock = self.services.clock
+        done_s = self.reserve(clock.now, self.services.flops[section])
+
+        def finish(_: object) -> None:
+            session.work = None
+            then(session)
+
+        session.work = clock.at(done_s, finish)
+
+    def _close(self, session: Session) -> None:
+        for event in (session.deadline, session.work):
+            if event is not None:
+                event.cancel()
+        self._sessions.pop(session.sample, None)
+        self._closed.add(session.sample)

@@ -1,0 +1,124 @@
+"""What all nodes have in common: identity, a processor, counters, and the services of the fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sim.clock import Clock
+from sim.ledger.samples import SampleBook
+from sim.nodes.fabric import Fabric, Port
+from sim.nodes.inference import Inference
+from sim.profiles import Profile
+from sim.wire import EXIT, EXITS, RECORD, ExitRecord, Frame, encode_exit
+
+
+class Pictures(Protocol):
+    """Which image of the data set a site sees as its `sample`-th."""
+
+    def __call__(self, site: int, sample: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the world hands to every node.
+
+    Attributes:
+        thresholds: exit name -> T; an exit that is not named does not exist.
+        flops: section name -> operations for one input.
+    """
+
+    clock: Clock
+    fabric: Fabric
+    book: SampleBook
+    inference: Inference
+    pictures: Pictures
+    thresholds: dict[str, float]
+    flops: dict[str, float]
+
+
+class Node:
+    """A camera, gateway or cloud. `index` counts the nodes of its role within the site, `client` those of the run."""
+
+    __slots__ = (
+        "_busy_s",
+        "_free_s",
+        "bytes_down",
+        "bytes_up",
+        "captured",
+        "client",
+        "group",
+        "index",
+        "name",
+        "ports",
+        "profile",
+        "received",
+        "role",
+        "sent",
+        "sent_bytes",
+        "sequence",
+        "services",
+        "site",
+        "up",
+        "up_since_s",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        name: str,
+        group: str,
+        role: str,
+        site: int,
+        index: int,
+        client: int,
+        profile: Profile,
+    ) -> None:
+        self.services = services
+        self.name = name
+        self.group = group
+        self.role = role
+        self.site = site
+        self.index = index
+        self.client = client
+        self.profile = profile
+        self.ports: dict[tuple[int, int], Port] = {}
+        self.up = True
+        self.up_since_s = 0.0
+        self.sequence = self.captured = self.sent = self.sent_bytes = self.received = 0
+        self.bytes_up = self.bytes_down = 0
+        self._busy_s = self._free_s = 0.0
+
+    @property
+    def busy_s(self) -> float:
+        """Processor time used so far."""
+        return self._busy_s
+
+    def reserve(self, from_s: float, flops: float) -> float:
+        """Queues work at the processor (first come, first served) and returns when it is done."""
+        duration_s = flops / self.profile.flops_per_second
+        self._busy_s += duration_s
+        self._free_s = max(self._free_s, from_s) + duration_s
+        return self._free_s
+
+    def receive(self, message: Frame, src: Node) -> None:
+        """Takes a message that arrived from `src`."""
+        raise NotImplementedError
+
+    def port(self, kind: int, site: int | None = None) -> Port:
+        """The port for `kind`; the cloud has one for each site."""
+        return self.ports[kind, self.site if site is None else site]
+
+    def announce(self, record: ExitRecord, sample: int, site: int | None = None) -> None:
+        """Publishes an `exit` message."""
+        port = self.ports.get((EXIT, self.site if site is None else site))
+        if port is not None:
+            self.services.fabric.publish(port, sample, encode_exit(record), dtype=RECORD, origin=self.index)
+
+    def decide(self, site: int, sample: int, exit_name: str, predicted: int, entropy: float, devices_used: int) -> None:
+        """Records a decision in the sample book and announces it."""
+        now_s = self.services.clock.now
+        self.services.book.decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
+        record = ExitRecord(predicted, EXITS.index(exit_name), min(devices_used, 255), entropy)
+        self.announce(record, sample, site)

@@ -1,0 +1,146 @@
+"""The fleet as objects: nodes, links and ports of every site, wired as the plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from brokers.api import Identity
+from sim import wire
+from sim.ledger.messages import Lane as LogLane
+from sim.link import MAX_ATTEMPTS, Link, LinkModel
+from sim.nodes.camera import Camera
+from sim.nodes.cloud import Cloud
+from sim.nodes.fabric import Lane, Port
+from sim.nodes.gateway import Gateway
+from sim.nodes.node import Node, Services
+from sim.scenario import NodeInstance, Scenario
+from sim.world.plan import Plan
+
+OFFLINE = b"offline"
+
+
+def site_name(site: int) -> str:
+    """`site-0`, `site-1`, …"""
+    return f"site-{site}"
+
+
+def identities(plan: Plan, run: str) -> list[Identity]:
+    """One MQTT identity a node, in the order of `Fleet.nodes`: every site's nodes, the cloud last."""
+    scenario = plan.scenario
+    members = [node.name for node in plan.nodes if node.role != "cloud"]
+    sites = range(scenario.sites)
+    found = [_identity(plan, run, site_name(site), name) for site in sites for name in members]
+    return [*found, _identity(plan, run, "+", plan.cloud.name)]
+
+
+def _identity(plan: Plan, run: str, site: str, name: str) -> Identity:
+    home = "cloud" if site == "+" else site
+    topics = (wire.topic(run, site, channel.src, channel.kind) for channel in plan.channels if name in channel.dsts)
+    return Identity(
+        client_id=f"fogfleet-{run}-{home}-{name}",
+        will_topic=wire.topic(run, home, name, wire.STATUS),
+        will_payload=OFFLINE,
+        subscriptions=tuple(topics),
+    )
+
+
+@dataclass
+class Fleet:
+    """All nodes of a run; `links` by their key, e.g. `site-0/cam.3->gw`."""
+
+    nodes: list[Node]
+    links: dict[str, Link]
+    lanes: list[Lane]
+
+    def cameras(self) -> list[Camera]:
+        """The cameras of all sites."""
+        return [node for node in self.nodes if isinstance(node, Camera)]
+
+
+class Builder:
+    """Builds the fleet of one run."""
+
+    def __init__(self, plan: Plan, services: Services, run: str) -> None:
+        self._plan = plan
+        self._scenario: Scenario = plan.scenario
+        self._services = services
+        self._run = run
+        self._fleet = Fleet([], {}, [])
+
+    def build(self) -> Fleet:
+        """Creates the nodes of every site, then the cloud, then their ports and links."""
+        plan = self._plan
+        roles = {
+            node.name: index for role in ("camera", "gateway", "cloud") for index, node in enumerate(plan.role(role))
+        }
+        sites = []
+        for site in range(self._scenario.sites):
+            members = {
+                node.name: self._node(node, site, roles[node.name]) for node in plan.nodes if node.role != "cloud"
+            }
+            sites.append(members)
+        cloud = self._node(plan.cloud, -1, 0)
+        for site, members in enumerate(sites):
+            self._wire_site(site, {**members, cloud.name: cloud})
+        return self._fleet
+
+    def _node(self, instance: NodeInstance, site: int, index: int) -> Node:
+        fleet = self._fleet
+        node = self._make(instance, index)(
+            self._services,
+            name=instance.name,
+            group=instance.group,
+            role=instance.role,
+            site=site,
+            index=index,
+            client=len(fleet.nodes),
+            profile=self._scenario.profile_of(instance.config),
+        )
+        fleet.nodes.append(node)
+        return node
+
+    def _make(self, instance: NodeInstance, index: int) -> Callable[..., Node]:
+        plan, config = self._plan, instance.config
+        options: dict[str, Any]
+        if config.role == "camera":
+            options = {"sends": plan.sends(instance), "period_s": config.period_s, "buffer": config.buffer}
+            return lambda *args, **kwargs: Camera(*args, **kwargs, **options)
+        if config.role == "gateway":
+            options = {"cameras": plan.groups[index], "has_edge": plan.has_edge, "wait_s": config.wait_s}
+            return lambda *args, **kwargs: Gateway(*args, **kwargs, **options)
+        children = len(plan.children(instance.name))
+        options = {"children": children, "has_edge": plan.has_edge, "wait_s": config.wait_s}
+        return lambda *args, **kwargs: Cloud(*args, **kwargs, **options)
+
+    def _wire_site(self, site: int, members: dict[str, Node]) -> None:
+        name = site_name(site)
+        for channel in self._plan.channels:
+            src = members[channel.src]
+            port = Port(src, channel.kind, wire.topic(self._run, name, src.name, channel.kind))
+            src.ports[channel.kind, site] = port
+            for dst in channel.dsts:
+                port.lanes.append(self._lane(name, port, src, members[dst]))
+
+    def _lane(self, site: str, port: Port, src: Node, dst: Node) -> Lane:
+        log = self._services.fabric.log
+        number = log.lane(LogLane(site, src.name, dst.name, wire.KINDS[port.kind], f"{src.group}->{dst.group}"))
+        lane = Lane(src, dst, self._link(site, src, dst), port.topic, number)
+        self._fleet.lanes.append(lane)
+        return lane
+
+    def _link(self, site: str, src: Node, dst: Node) -> Link:
+        key = f"{site}/{src.name}->{dst.name}"
+        link = self._fleet.links.get(key)
+        if link is None:
+            scenario = self._scenario
+            config = scenario.link_for(src.group, dst.group)
+            link = self._fleet.links[key] = Link(
+                key,
+                LinkModel(config.bandwidth_bps, config.latency_s, config.jitter_s, config.loss, config.queue),
+                scenario.seed,
+                attempts=MAX_ATTEMPTS if scenario.mqtt.qos else 1,
+                retry_s=scenario.mqtt.retry_s,
+            )
+        return link

@@ -1,0 +1,120 @@
+"""Plays one prepared scenario over a carrier: builds the fleet, runs the clock out, checks the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokers import framing
+from brokers.api import Carrier
+from sim.clock import Clock
+from sim.ddnn import Inference
+from sim.ledger.faults import FaultLog
+from sim.ledger.messages import MessageLog, check_conservation
+from sim.ledger.samples import SampleBook
+from sim.meter import Framing
+from sim.nodes.fabric import Fabric
+from sim.nodes.node import Services
+from sim.world.fleet import Builder, Fleet, identities
+from sim.world.prepare import Prepared, Progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves behind in memory.
+
+    Attributes:
+        unasked: payloads that came back from the broker although nothing was waiting for them.
+        virtual_s: virtual time of the last event.
+    """
+
+    fleet: Fleet
+    book: SampleBook
+    log: MessageLog
+    faults: FaultLog
+    divergences: int
+    unasked: int
+    overheard_bytes: int
+    virtual_s: float
+
+
+def play(
+    prepared: Prepared,
+    inference: Inference,
+    carrier: Carrier,
+    messages: Path,
+    run: str,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Runs `prepared` over `carrier`, which is connected here.
+
+    Args:
+        prepared: scenario, data, network.
+        inference: the network's answers.
+        carrier: a broker's client side, not yet connected.
+        messages: where `messages.parquet` goes.
+        run: the run's token in its topics.
+        progress: told of the samples that are due.
+
+    Raises:
+        InvariantError: a conservation check failed.
+        brokers.api.BrokerError: the broker is gone.
+    """
+    scenario = prepared.scenario
+    carrier.connect(identities(prepared.plan, run))
+    clock, book, log = Clock(), SampleBook(), MessageLog(messages)
+    try:
+        mqtt = scenario.mqtt
+        qos, level = mqtt.qos, carrier.protocol
+        forms = Framing(
+            lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level)
+        )
+        fabric = Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
+        services = Services(
+            clock,
+            fabric,
+            book,
+            inference,
+            prepared.picture,
+            scenario.exits.thresholds(),
+            dict(inference.flops),
+        )
+        fleet = Builder(prepared.plan, services, run).build()
+        _open_samples(prepared, book)
+        for camera in fleet.cameras():
+            clock.process(camera.run(prepared.samples))
+        if progress is not None:
+            _report(clock, prepared, progress)
+        clock.finish()
+        unasked = carrier.leftovers(mqtt.patience_s)
+    finally:
+        log.close()
+    _check(prepared, fleet, book, log)
+    return Outcome(fleet, book, log, FaultLog(), fabric.divergences, unasked, fabric.overheard_bytes, clock.now)
+
+
+def _open_samples(prepared: Prepared, book: SampleBook) -> None:
+    """Every sample of every site is due at the first camera's capture time."""
+    period_s = min(camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera")
+    labels = prepared.dataset.labels
+    for site in range(prepared.scenario.sites):
+        for sample in range(prepared.samples):
+            book.open(site, sample, int(labels[prepared.picture(site, sample)]), sample * period_s)
+
+
+def _report(clock: Clock, prepared: Prepared, progress: Progress) -> None:
+    """Tells of progress a hundred times in virtual time; touches nothing that decides."""
+    samples = prepared.samples
+    period_s = max(camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera")
+    for sample in range(0, samples, max(1, samples // 100)):
+        clock.at(sample * period_s, lambda done: progress("simulating", done, samples), sample + 1)
+
+
+def _check(prepared: Prepared, fleet: Fleet, book: SampleBook, log: MessageLog) -> None:
+    book.check(prepared.scenario.sites * prepared.samples)
+    sent: dict[str, list[int]] = {}
+    for lane in fleet.lanes:
+        sums = sent.setdefault(f"{lane.src.group}->{lane.dst.group}", [0, 0])
+        sums[0] += lane.messages
+        sums[1] += lane.payload_bytes
+    check_conservation(log, ((link, count, payload) for link, (count, payload) in sent.items()))

@@ -1,0 +1,65 @@
+"""What a run needs before its first event: scenario, plan, data and the trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim import data, ddnn, scenario
+from sim.world.plan import Plan
+
+Progress = Callable[[str, int, int], None]
+"""(what is going on, done, total)."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> scenario.Scenario:
+    """Reads a scenario with all known fault kinds.
+
+    Raises:
+        ScenarioError: with every problem at once.
+    """
+    return scenario.load(Path(path), overrides=overrides, seed=seed)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scenario with its data and network, ready to be run any number of times."""
+
+    plan: Plan
+    dataset: data.Dataset
+    network: ddnn.Network
+
+    @property
+    def scenario(self) -> scenario.Scenario:
+        """The scenario."""
+        return self.plan.scenario
+
+    @property
+    def samples(self) -> int:
+        """Samples that each site captures."""
+        wanted = self.scenario.samples
+        return len(self.dataset.test) if wanted == "all" else wanted
+
+    def picture(self, site: int, sample: int) -> int:
+        """Index into the data set of what a site sees as its `sample`-th: the test set, round and round."""
+        test = self.dataset.test
+        return int(test[(site * self.samples + sample) % len(test)])
+
+
+def prepare(wanted: scenario.Scenario, progress: Progress | None = None) -> Prepared:
+    """Loads the data; trains the network or takes it from the cache.
+
+    Raises:
+        DataError: the data are missing or bad.
+        UsageError: the topology and the data do not fit together.
+    """
+    plan = Plan(wanted)
+    dataset = data.load(wanted.data, cameras=wanted.cameras, base=wanted.path.parent)
+    network = ddnn.obtain(
+        plan.network(dataset),
+        plan.training(),
+        dataset,
+        progress=None if progress is None else lambda epoch, epochs, _: progress("training", epoch, epochs),
+    )
+    return Prepared(plan, dataset, network)

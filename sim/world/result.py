@@ -1,0 +1,189 @@
+"""From the outcome of a run to `summary.json` and `nodes.parquet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from brokers.api import Counters
+from sim.ddnn import Inference
+from sim.meter import energy_j
+from sim.nodes.node import Node
+from sim.profiles import RADIOS
+from sim.world import curve, summary
+from sim.world.fleet import site_name
+from sim.world.play import Outcome
+from sim.world.prepare import Prepared
+
+MONTH_S = 30 * 24 * 3600.0
+_NODES = pa.schema(
+    [
+        ("site", pa.string()),
+        ("node", pa.string()),
+        ("role", pa.string()),
+        ("profile", pa.string()),
+        ("captured", pa.int64()),
+        ("sent", pa.int64()),
+        ("received", pa.int64()),
+        ("bytes_up", pa.int64()),
+        ("bytes_down", pa.int64()),
+        ("energy_j", pa.float64()),
+        ("busy_s", pa.float64()),
+        ("cost", pa.float64()),
+    ]
+)
+
+
+def site_names(prepared: Prepared) -> list[str]:
+    """Names of all sites, by number."""
+    return [site_name(site) for site in range(prepared.scenario.sites)]
+
+
+def broker_bytes(outcome: Outcome, counters: Counters) -> dict[str, int]:
+    """MQTT bytes on both legs: by the model's closed forms, and as the client sockets carried them."""
+    tally = outcome.log.tally()
+    published = sum(node.sent_bytes for node in outcome.fleet.nodes)
+    delivered = tally.payload + tally.header + outcome.overheard_bytes
+    return {
+        "modelled": published + delivered + tally.mqtt,
+        "counted": counters.data_bytes_written + counters.data_bytes_read,
+    }
+
+
+def energy(prepared: Prepared, node: Node, virtual_s: float) -> float:
+    """Joules that a node used."""
+    config = next(i.config for i in prepared.plan.nodes if i.group == node.group)
+    radio = RADIOS[config.radio] if config.radio else 0.0
+    return energy_j(node.profile, node.busy_s, virtual_s, node.bytes_up, radio)
+
+
+def cost(prepared: Prepared, node: Node, joules: float, virtual_s: float) -> float:
+    """What a node costs by the scenario's tariffs."""
+    tariffs = prepared.scenario.tariffs
+    cloud_s = node.busy_s if node.role == "cloud" else 0.0
+    device_months = virtual_s / MONTH_S if node.role != "cloud" else 0.0
+    return (
+        tariffs.per_mb * node.bytes_up / 1e6
+        + tariffs.per_joule * joules
+        + tariffs.per_cloud_second * cloud_s
+        + tariffs.per_device_month * device_months
+    )
+
+
+def node_rows(prepared: Prepared, outcome: Outcome) -> list[dict[str, Any]]:
+    """One row a node, in the order of the fleet."""
+    rows = []
+    profiles = {node.group: node.config.profile for node in prepared.plan.nodes}
+    for node in outcome.fleet.nodes:
+        joules = energy(prepared, node, outcome.virtual_s)
+        rows.append(
+            {
+                "site": site_name(node.site) if node.site >= 0 else "cloud",
+                "node": node.name,
+                "role": node.role,
+                "profile": profiles[node.group],
+                "captured": node.captured,
+                "sent": node.sent,
+                "received": node.received,
+                "bytes_up": node.bytes_up,
+                "bytes_down": node.bytes_down,
+                "energy_j": joules,
+                "busy_s": node.busy_s,
+                "cost": cost(prepared, node, joules, outcome.virtual_s),
+            }
+        )
+    return rows
+
+
+def write_nodes(prepared: Prepared, outcome: Outcome, path: Path) -> None:
+    """Writes `nodes.parquet`."""
+    table = pa.Table.from_pylist(node_rows(prepared, outcome), schema=_NODES)
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: str) -> dict[str, Any]:
+    """Everything in `summary.json` but the expectations; nothing in it depends on wall time."""
+    scenario, plan = prepared.scenario, prepared.plan
+    entries = [entry for _, _, entry in outcome.book.entries()]
+    raw_bytes = int(np.prod(prepared.dataset.images.shape[2:]))
+    equation = summary.equation_1(
+        plan,
+        outcome.fleet.nodes,
+        score_bytes=inference.score_bytes,
+        feature_bytes=inference.feature_bytes,
+        raw_bytes=raw_bytes,
+        classes=len(prepared.dataset.classes),
+    )
+    rows = node_rows(prepared, outcome)
+    return {
+        "schema": 1,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "status": "complete",
+        **summary.samples(entries),
+        "accuracy": summary.accuracy(entries, curve.per_camera(prepared, inference)),
+        "exits": summary.exits(entries),
+        "thresholds": scenario.exits.thresholds(),
+        "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
+        "eq1": equation,
+        "curve": curve.threshold_curve(prepared, inference),
+        "latency_s": summary.latency(entries),
+        "lost": summary.losses(outcome.log),
+        "divergences": outcome.divergences,
+        "unasked": outcome.unasked,
+        "energy_j": sum(row["energy_j"] for row in rows),
+        "cost": sum(row["cost"] for row in rows),
+        "virtual_s": outcome.virtual_s,
+        "checks": {"fates": True, "conservation": True},
+        "mode": mode,
+        "topology": _topology(prepared),
+        "network": _network(prepared),
+        "data": {
+            "name": prepared.dataset.name,
+            "samples": len(prepared.dataset.labels),
+            "test": len(prepared.dataset.test),
+            "classes": list(prepared.dataset.classes),
+            "sha256": prepared.dataset.sha256,
+        },
+    }
+
+
+def _topology(prepared: Prepared) -> dict[str, Any]:
+    plan, scenario = prepared.plan, prepared.scenario
+    pairs = {(node.group, scenario.nodes[node.group].uplink) for node in plan.nodes if node.role != "cloud"}  # type: ignore[union-attr]
+    links = []
+    for src, dst in sorted(pairs):
+        link = scenario.link_for(src, dst)
+        links.append(
+            {
+                "src": src,
+                "dst": dst,
+                "bandwidth_bps": link.bandwidth_bps,
+                "latency_s": link.latency_s,
+                "jitter_s": link.jitter_s,
+                "loss": link.loss,
+            }
+        )
+    nodes = [
+        {"name": node.name, "role": node.role, "profile": node.config.profile, "uplink": node.uplink}
+        for node in plan.nodes
+    ]
+    return {"sites": scenario.sites, "nodes": nodes, "links": links}
+
+
+def _network(prepared: Prepared) -> dict[str, Any]:
+    model = prepared.scenario.model
+    return {
+        "device": model.device.model_dump(),
+        "edge": model.edge.model_dump() if model.edge else None,
+        "cloud": model.cloud.model_dump(),
+        "aggregate": model.aggregate.model_dump(),
+        "missing": model.missing,
+        "recipe": model.training.recipe,
+        "train_seed": prepared.plan.training().seed,
+        "weights_sha256": prepared.network.sha256,
+    }

@@ -1,0 +1,183 @@
+"""One run from scenario to run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from platform import platform, python_version
+from typing import Any, Literal
+
+from brokers.choose import open_carrier
+from sim.ddnn import Inference
+from sim.ledger.folder import RunFolder
+from sim.scenario import Scenario
+from sim.world import expect, result
+from sim.world.play import Outcome, play
+from sim.world.prepare import Prepared, Progress, prepare
+
+Mode = Literal["virtual", "lockstep"]
+Notice = Callable[[str], None]
+LIBRARIES = ("fogfleet", "torch", "numpy", "simpy", "paho-mqtt", "pyarrow", "pandas", "pydantic")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where its folder lies, its summary, and the exit code that it calls for (0, 1 or 4)."""
+
+    folder: Path
+    summary: dict[str, Any]
+    exit_code: int
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    mode: Mode = "lockstep",
+    broker: str = "auto",
+    out: Path = Path("runs"),
+    argv: Sequence[str] = (),
+    notice: Notice = lambda text: None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Runs a scenario and writes its run folder `out/<scenario>/<id>`.
+
+    Args:
+        scenario: what to run.
+        mode: `virtual` keeps the bytes in memory, `lockstep` sends them over a real broker.
+        broker: which one in lockstep: auto, mosquitto, embedded, or a URL.
+        out: parent of the run folders.
+        argv: the command line, for `run.json`.
+        notice: told what a person should know (a fallback, a trained network).
+        progress: told how far training and simulation are.
+
+    Raises:
+        FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C.
+    """
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    folder = RunFolder(out / scenario.name, run_id)
+    record = _record(scenario, mode, argv, run_id)
+    folder.write_text("scenario.yaml", _as_given(scenario))
+    folder.write_json("scenario.json", scenario.to_json())
+    try:
+        return _simulate(scenario, mode, broker, folder, record, notice, progress)
+    except KeyboardInterrupt:
+        folder.abandon("interrupted", record)
+        raise
+    except BaseException as error:
+        folder.abandon(f"failed: {type(error).__name__}: {error}", record)
+        raise
+
+
+def _simulate(
+    scenario: Scenario,
+    mode: Mode,
+    broker: str,
+    folder: RunFolder,
+    record: dict[str, Any],
+    notice: Notice,
+    progress: Progress | None,
+) -> RunResult:
+    began = time.perf_counter()
+    folder.log("preparing", scenario=scenario.name, seed=scenario.seed, mode=mode)
+    prepared = prepare(scenario, progress)
+    network = prepared.network
+    notice("the network's weights come from the cache" if network.from_cache else "the network was trained")
+    folder.log("prepared", data=prepared.dataset.name, weights=network.sha256, from_cache=network.from_cache)
+    inference = network.inference(prepared.dataset)
+    choice = "memory" if mode == "virtual" else broker
+    mqtt = scenario.mqtt
+    with open_carrier(choice, version=mqtt.version, durable=mqtt.durable, notice=notice) as carrier:
+        ready = time.perf_counter()
+        outcome = play(prepared, inference, carrier, folder.path / "messages.parquet", record["id"][-8:], progress)
+        record["broker"] = {"name": carrier.name, "version": carrier.version, "protocol": carrier.protocol}
+        record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)
+    played = time.perf_counter()
+    summary = _write(prepared, inference, outcome, mode, folder, record)
+    record["wall_s"] = {
+        "total": round(time.perf_counter() - began, 3),
+        "setup": round(ready - began, 3),
+        "simulate": round(played - ready, 3),
+    }
+    folder.write_json("run.json", {**record, "status": "complete"})
+    return RunResult(folder.complete(), summary, _exit_code(summary, outcome))
+
+
+def _write(
+    prepared: Prepared,
+    inference: Inference,
+    outcome: Outcome,
+    mode: Mode,
+    folder: RunFolder,
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    path = folder.path
+    outcome.book.write(path / "decisions.parquet", result.site_names(prepared))
+    outcome.faults.write(path / "faults.parquet")
+    result.write_nodes(prepared, outcome, path / "nodes.parquet")
+    summary = result.summarise(prepared, inference, outcome, mode)
+    summary["expect"] = expect.check(prepared.scenario.expect, summary)
+    folder.write_json("summary.json", summary)
+    record["sha256"] |= {
+        "data": prepared.dataset.sha256,
+        "weights": prepared.network.sha256,
+        "decisions": hashlib.sha256((path / "decisions.parquet").read_bytes()).hexdigest(),
+    }
+    record["virtual_s"] = outcome.virtual_s
+    folder.log("written", divergences=outcome.divergences, unasked=outcome.unasked)
+    return summary
+
+
+def _exit_code(summary: dict[str, Any], outcome: Outcome) -> int:
+    if outcome.divergences or outcome.unasked:
+        return 4
+    met = all(row["ok"] for row in summary["expect"]) and all(row.fired for row in outcome.faults.rows)
+    return 0 if met else 1
+
+
+def _record(scenario: Scenario, mode: Mode, argv: Sequence[str], run_id: str) -> dict[str, Any]:
+    resolved = json.dumps(scenario.to_json(), sort_keys=True).encode()
+    return {
+        "id": run_id,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "mode": mode,
+        "argv": list(argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": python_version(), "platform": platform(), **_versions()},
+        "git_commit": _git_commit(),
+        "sha256": {"scenario": hashlib.sha256(resolved).hexdigest()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    """The commit of the current folder, if it is a checkout and git is there."""
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _as_given(scenario: Scenario) -> str:
+    try:
+        return scenario.path.read_text(encoding="utf-8")
+    except OSError:
+        return "# this scenario was not read from a file; see scenario.json\n"
