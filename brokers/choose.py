@@ -67,9 +67,7 @@ def _server(choice: str, durable: bool, notice: Notice) -> Server:
     if choice == "embedded":
         return embedded.Server(durable=durable)
     if choice != "auto":
-        raise BrokerError(
-            f"{choice!r} is no broker; choose auto, memory, mosquitto, embedded or mqtt[s]://host:port"
-        )
+        raise BrokerError(f"{choice!r} is no broker; choose auto, memory, mosquitto, embedded or mqtt[s]://host:port")
     if not embedded.installed():
         raise BrokerError(f"{mosquitto.MISSING} after {embedded.MISSING}")
     notice(

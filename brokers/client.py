@@ -2,68 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
-from paho.mqtt.enums import MQTTErrorCode
-
+from brokers.address import parse_url
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Counters, Identity, Notice
-from brokers.connection import Connection, Endpoint, Hub
+from brokers.connection import Connection
 from brokers.framing import publish_bytes
 from brokers.loop import FLUSH_BYTES, Loop, raise_descriptor_limit
 from brokers.mailbox import Mail
 from brokers.refusals import explain, speaks_another_version
 from brokers.server import Server
+from brokers.wire import Hub
 
-_JOINING = (
-    64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
-)
-_IDENTIFIERS = 65_535
+_JOINING = 64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
+_IN_FLIGHT = 65_000  # of 65 535 packet identifiers, so that some are left for subscribing again
 _TOPIC_BYTES = 65_535
+_OVERHEAD_BYTES = _TOPIC_BYTES + 10  # at most: topic and everything else around a payload
 
 
 def silent(_: str) -> None:
     """A notice that nobody reads."""
-
-
-def parse_url(url: str) -> Endpoint:
-    """`mqtt://host[:port]` or `mqtts://host[:port]`; user, password and CA file come from the environment.
-
-    Raises:
-        BrokerError: for any other form, and for a password in the URL (it would end up in logs).
-    """
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == -1 or parts.path.strip("/"):
-        raise BrokerError("a broker's URL is mqtt://host:port or mqtts://host:port")
-    if parts.username or parts.password:
-        raise BrokerError(
-            "a broker's URL may not hold a user or password; "
-            "set FOGFLEET_MQTT_USERNAME and FOGFLEET_MQTT_PASSWORD in the environment"
-        )
-    tls = _tls_context() if parts.scheme == "mqtts" else None
-    return Endpoint(
-        host=parts.hostname,
-        port=port or (8883 if tls else 1883),
-        username=os.environ.get("FOGFLEET_MQTT_USERNAME"),
-        password=os.environ.get("FOGFLEET_MQTT_PASSWORD"),
-        tls=tls,
-    )
-
-
-def _tls_context() -> ssl.SSLContext:
-    authority = os.environ.get("FOGFLEET_MQTT_CAFILE")
-    try:
-        return ssl.create_default_context(cafile=authority)
-    except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"FOGFLEET_MQTT_CAFILE={authority}: no usable CA certificate: {error}") from error
 
 
 class Pool:
@@ -77,6 +37,7 @@ class Pool:
         persistent: sessions outlive a lost connection (MQTT 5 only), for a durable broker.
         notice: takes plain sentences for the user.
         patience_s: wall seconds without any progress after which connecting counts as failed.
+        fast: PUBLISH and PUBACK at QoS 0 and 1 go past paho.
         server: our own broker process, for whoever wants to kill or pause it.
     """
 
@@ -90,6 +51,7 @@ class Pool:
         persistent: bool = False,
         notice: Notice = silent,
         patience_s: float = 5.0,
+        fast: bool = True,
         server: Server | None = None,
     ) -> None:
         self.server = server
@@ -97,8 +59,9 @@ class Pool:
         self.version = version
         self.protocol = protocol
         self.counters = Counters()
-        self._endpoint = parse_url(url)
+        self._address = parse_url(url)
         self._persistent = persistent
+        self._fast = fast
         self._notice = notice
         self._patience_s = patience_s
         self._loop = Loop()
@@ -106,7 +69,7 @@ class Pool:
         self._connections: list[Connection] = []
         self._troubles: list[str] = []
         self._outage = False
-        self._topic_sizes: dict[str, int] = {}
+        self._topics: set[str] = set()  # known to be good for publishing
 
     # -- the carrier's door
 
@@ -118,9 +81,7 @@ class Pool:
         """
         names = {identity.client_id for identity in identities}
         if len(names) < len(identities):
-            raise BrokerError(
-                "two identities have the same client id; a broker would throw the first one out"
-            )
+            raise BrokerError("two identities have the same client id; a broker would throw the first one out")
         if not identities:
             return
         raise_descriptor_limit(len(identities))
@@ -139,13 +100,11 @@ class Pool:
         """
         connection = self._connections[sender]
         self._check(connection)
-        size = publish_bytes(topic, len(payload), qos, self.protocol)
-        if size > connection.max_packet or topic not in self._topic_sizes:
-            self._inspect(topic, size, connection)
-        code = connection.client.publish(topic, payload, qos).rc
-        while code == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            self._await(lambda: len(connection.client._out_messages) < _IDENTIFIERS, "acknowledgements")
-            code = connection.client.publish(topic, payload, qos).rc
+        if topic not in self._topics or len(payload) + _OVERHEAD_BYTES > connection.max_packet:
+            self._inspect(topic, publish_bytes(topic, len(payload), qos, self.protocol), connection)
+        if qos and connection.in_flight() >= _IN_FLIGHT:
+            self._await(lambda: connection.in_flight() < _IN_FLIGHT, "acknowledgements")
+        connection.publish(topic, payload, qos)
         if self._loop.pending >= FLUSH_BYTES:
             self._loop.flush()
 
@@ -240,17 +199,17 @@ class Pool:
         first = self._connections[0]
         if error and self.protocol == MQTT_5 and speaks_another_version(first):
             self.protocol = MQTT_311
-            self._notice(f"{self._endpoint} does not speak MQTT 5: going on with MQTT 3.1.1")
+            self._notice(f"{self._address} does not speak MQTT 5: going on with MQTT 3.1.1")
             error = self._try_first(identities)
         if error:
-            raise explain(self._connections[0], self._endpoint, str(error)) from error
+            raise explain(self._connections[0], self._address, str(error)) from error
 
     def _try_first(self, identities: Sequence[Identity]) -> BrokerError | None:
         self._build(identities)
         first = self._connections[0]
         first.connect()
         try:
-            self._await(lambda: first.ready or bool(first.lost), f"an MQTT answer from {self._endpoint}")
+            self._await(lambda: first.ready or bool(first.lost), f"an MQTT answer from {self._address}")
             self._check(first)
         except BrokerError as error:
             first.cut("gave up")
@@ -260,12 +219,13 @@ class Pool:
 
     def _build(self, identities: Sequence[Identity]) -> None:
         hub = Hub(
-            endpoint=self._endpoint,
+            address=self._address,
             protocol=self.protocol,
             persistent=self._persistent,
+            fast=self._fast,
             loop=self._loop,
             counters=self.counters,
-            deliver=self._deliver,
+            box=self._mail.box,
             session_topics=frozenset(identity.will_topic for identity in identities),
             troubles=self._troubles,
         )
@@ -283,7 +243,7 @@ class Pool:
                 joining.add(one)
             for one in joining:
                 if one.lost:
-                    raise explain(one, self._endpoint, one.lost)
+                    raise explain(one, self._address, one.lost)
             return not joining
 
         self._await(go_on, "clients to be connected and subscribed")
@@ -309,14 +269,11 @@ class Pool:
             self._check()
             left = deadline - time.monotonic()
             if left <= 0:
-                raise BrokerError(f"{self._endpoint}: waited {self._patience_s:g} s in vain for {what}")
+                raise BrokerError(f"{self._address}: waited {self._patience_s:g} s in vain for {what}")
             self._loop.poll(left)
             if self.counters.bytes_read != seen:
                 seen = self.counters.bytes_read
                 deadline = time.monotonic() + self._patience_s
-
-    def _deliver(self, receiver: int, topic: str, payload: bytes) -> None:
-        self._mail.box(receiver, topic).put(payload)
 
     def _check(self, connection: Connection | None = None) -> None:
         """Raises what has gone wrong since the last look, unless an outage explains it."""
@@ -326,16 +283,15 @@ class Pool:
             raise BrokerError(troubles[0] + (f" (and {more} more like it)" if more else ""))
         if connection is not None and connection.sock is None and not (self._outage or connection.excused):
             raise BrokerError(
-                f"client {connection.identity.client_id!r} has no connection to {self._endpoint}: "
-                f"{connection.lost}"
+                f"client {connection.identity.client_id!r} has no connection to {self._address}: {connection.lost}"
             )
 
     def _inspect(self, topic: str, size: int, connection: Connection) -> None:
         if size > connection.max_packet:
             raise BrokerError(
                 f"a packet of {size} bytes on {topic!r} is above the {connection.max_packet} bytes that "
-                f"{self._endpoint} takes; send less, or raise max_packet_size there"
+                f"{self._address} takes; send less, or raise max_packet_size there"
             )
         if not topic or "+" in topic or "#" in topic or "\0" in topic or len(topic.encode()) > _TOPIC_BYTES:
             raise BrokerError(f"{topic[:80]!r} is not a topic to publish on: no wildcards, 1 to 65535 bytes")
-        self._topic_sizes[topic] = len(topic.encode())
+        self._topics.add(topic)

@@ -1,7 +1,7 @@
 """The embedded broker, amqtt, in a process of its own: for machines without Mosquitto.
 
-It speaks MQTT 3.1.1, is slower, and delivers at the subscription's QoS even what was published at a lower one, so
-what the sockets carry is more than `brokers.framing` says.
+It speaks MQTT 3.1.1, is slower, and delivers at the subscription's QoS even what was published at a lower one,
+so what the sockets carry is more than `brokers.framing` says.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ def runtime_folder() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        raise BrokerError(
-            f"{folder} is not a private folder of yours; remove it, or set XDG_RUNTIME_DIR to one"
-        )
+        raise BrokerError(f"{folder} is not a private folder of yours; remove it, or set XDG_RUNTIME_DIR to one")
     return folder
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from brokers.address import Address
 from brokers.api import BrokerError
-from brokers.connection import Connection, Endpoint
+from brokers.connection import Connection
 
 _UNSUPPORTED_VERSION = 0x84
 _REMEDIES = {
@@ -26,21 +27,18 @@ def speaks_another_version(connection: Connection) -> bool:
     return connection.reached and not connection.answered
 
 
-def explain(connection: Connection, endpoint: Endpoint, error: str) -> BrokerError:
+def explain(connection: Connection, address: Address, error: str) -> BrokerError:
     """The error for a connection that could not be made."""
     refusal = connection.refusal
     if refusal is not None:
         remedy = _REMEDIES.get(refusal.value, "see the broker's log")
-        return BrokerError(
-            f"{endpoint} refuses client {connection.identity.client_id!r}: {refusal}; {remedy}"
-        )
+        return BrokerError(f"{address} refuses client {connection.identity.client_id!r}: {refusal}; {remedy}")
     if connection.reached and not connection.answered:
         return BrokerError(
-            f"what listens at {endpoint} does not answer in MQTT ({error}); "
-            f"is it a broker, and is this its port?"
+            f"what listens at {address} does not answer in MQTT ({error}); is it a broker, and is this its port?"
         )
     if not connection.reached:
         return BrokerError(
-            f"cannot reach {endpoint}: {error}; check host and port, start the broker, or use `--broker auto`"
+            f"cannot reach {address}: {error}; check host and port, start the broker, or use `--broker auto`"
         )
     return BrokerError(error)

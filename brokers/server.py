@@ -166,9 +166,7 @@ class Server(ABC):
 
     def log(self) -> str:
         """What the broker has written so far."""
-        return "".join(
-            path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")) if path.is_file()
-        )
+        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")) if path.is_file())
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -1,0 +1,208 @@
+"""A client's socket with both its buffers: bytes in, whole frames to whoever understands them, bytes out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from brokers.address import Address
+from brokers.api import Counters
+from brokers.loop import Loop
+from brokers.mailbox import Box
+
+_CHUNK = 1 << 18
+_TLS_CONNECT_S = 5.0
+_LAST_WORDS_S = 1.0
+_BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+@dataclass(slots=True)
+class Hub:
+    """What all connections of a pool share.
+
+    Attributes:
+        box: where a payload for a receiver on a topic goes.
+        troubles: what went wrong, in sentences, for the pool to raise.
+        prefixes: topics as they stand in a PUBLISH, encoded once.
+        resolved: address family and socket address, looked up once.
+    """
+
+    address: Address
+    protocol: int
+    persistent: bool
+    fast: bool
+    loop: Loop
+    counters: Counters
+    box: Callable[[int, str], Box]
+    session_topics: frozenset[str]
+    troubles: list[str]
+    prefixes: dict[str, bytes] = field(default_factory=dict)
+    resolved: tuple[Any, ...] | None = None
+
+
+class Wire(ABC):
+    """The socket of one client.
+
+    Attributes:
+        sock: the socket, or None when there is no connection.
+        reached: somebody accepted the TCP connection.
+        lost: why there is no connection; empty while there is one.
+    """
+
+    __slots__ = ("_need", "_out", "_rest", "ended", "hub", "lost", "reached", "sock")
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.sock: socket.socket | None = None
+        self._out = bytearray()
+        self._rest = bytearray()
+        self._need = 0
+        self.reached = self.ended = False
+        self.lost = "never connected"
+
+    @abstractmethod
+    def on_frame(self, data: bytes, start: int, body: int, stop: int) -> None:
+        """Deals with the whole frame `data[start:stop]`, whose fixed header ends at `body`."""
+
+    @abstractmethod
+    def on_end(self) -> None:
+        """Deals with the end of the connection; `lost` says why."""
+
+    def open(self) -> None:
+        """Starts a TCP connection, with TLS if asked for.
+
+        Raises:
+            OSError: the name is unknown, the address refuses at once, or TLS fails.
+        """
+        address, hub = self.hub.address, self.hub
+        self.reached = self.ended = False
+        if hub.resolved is None:
+            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            hub.resolved = (found[0][0], found[0][4])
+        family, where = hub.resolved
+        self.sock = sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.tls is not None:
+            sock.settimeout(_TLS_CONNECT_S)
+            sock.connect(where)
+            self.sock = sock = address.tls.wrap_socket(sock, server_hostname=address.host)
+        sock.setblocking(False)
+        if address.tls is None:
+            code = sock.connect_ex(where)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+        hub.loop.add(sock, self, connecting=address.tls is None)
+
+    def append(self, data: bytes | bytearray) -> None:
+        """Collects output; the loop writes it out."""
+        if self.sock is not None:
+            self._out += data
+            self.hub.loop.wrote(self.sock, self, len(data))
+
+    def flush(self) -> bool:
+        """Writes what the socket accepts; False if something is left."""
+        if self.sock is None:
+            return True
+        try:
+            written = self.sock.send(self._out) if self._out else 0
+        except _BLOCKED:
+            return False
+        except OSError as error:
+            self.end(error.strerror or str(error))
+            return True
+        self.reached = self.reached or written > 0
+        self.hub.counters.bytes_written += written
+        del self._out[:written]
+        return not self._out
+
+    def read(self) -> None:
+        """Takes in what the socket holds and deals with every whole frame."""
+        while self.sock is not None:
+            try:
+                data = self.sock.recv(_CHUNK)
+            except _BLOCKED:
+                return
+            except OSError as error:
+                self.end(error.strerror or str(error))
+                return
+            if not data:
+                self.end("the broker closed the connection")
+                return
+            self.hub.counters.bytes_read += len(data)
+            self.take_in(data)
+            if len(data) < _CHUNK and not isinstance(self.sock, ssl.SSLSocket):
+                return
+
+    def take_in(self, data: bytes) -> None:
+        """Cuts the stream into frames; an unfinished one waits for its rest."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._need:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        done, self._need = self._frames(data)
+        if done < len(data) and self.sock is not None:
+            self._rest += data[done:]
+
+    def end(self, reason: str) -> None:
+        """The connection is over."""
+        self.lost = reason
+        self.ended = True
+        self.on_end()
+
+    def close(self) -> None:
+        """Writes out what is left, for at most a second, and closes."""
+        sock, self.sock = self.sock, None
+        if sock is None:
+            return
+        self.hub.loop.remove(sock, self)
+        with contextlib.suppress(OSError):
+            if self._out and not self.ended:
+                sock.settimeout(_LAST_WORDS_S)
+                sock.sendall(self._out)
+                self.hub.counters.bytes_written += len(self._out)
+        sock.close()
+        self._out.clear()
+        self._rest.clear()
+
+    def drop_output(self) -> None:
+        """Forgets what has not been written."""
+        self._out.clear()
+
+    def _frames(self, data: bytes) -> tuple[int, int]:
+        """How far whole frames reached, and how many bytes the next one needs at least."""
+        start, end = 0, len(data)
+        while end - start >= 2 and self.sock is not None:
+            length, body = data[start + 1], start + 2
+            if length & 128:
+                length, body = _long_length(data, start + 1, end)
+                if not body:
+                    return start, end - start + 1
+            stop = body + length
+            if stop > end:
+                return start, stop - start
+            self.on_frame(data, start, body, stop)
+            start = stop
+        return start, end - start + 1
+
+
+def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """A remaining length of two to four bytes and the position after it; position 0 if it is not all there.
+
+    A fifth byte is against the protocol; what is read then makes paho end the connection.
+    """
+    length = shift = 0
+    for position in range(at, min(at + 4, end)):
+        length |= (data[position] & 127) << shift
+        shift += 7
+        if data[position] < 128:
+            return length, position + 1
+    return (0, at + 5) if end > at + 4 else (0, 0)
