@@ -11,7 +11,8 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -52,7 +53,7 @@ BYTE_COLOUR: Final = {
 }
 BYTE_NAME: Final = {"payload": "payload", "header": "header", "mqtt": "MQTT framing", "tcpip": "TCP/IP (estimate)"}
 
-_STYLE: Final[dict[str, Any]] = {
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
@@ -87,6 +88,7 @@ _STYLE: Final[dict[str, Any]] = {
 WIDE_INCHES: Final = 7.4
 NARROW_INCHES: Final = 3.7
 PNG_DPI: Final = 220
+_NO_METADATA: Final = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "http://www.w3.org/1999/xlink"
@@ -120,11 +122,10 @@ class Plot:
 
     def png(self) -> bytes:
         """The wide figure on white, for documents."""
+        drawing, _ = self._wide
         with mpl.rc_context(_STYLE):
             buffer = io.BytesIO()
-            self.draw(True).figure.savefig(
-                buffer, format="png", dpi=PNG_DPI, facecolor=PAPER, metadata={"Software": None}
-            )
+            drawing.figure.savefig(buffer, format="png", dpi=PNG_DPI, facecolor=PAPER, metadata={"Software": None})
         return buffer.getvalue()
 
     def svg(self) -> str:
@@ -145,14 +146,21 @@ class Plot:
             text = text.replace(light, f"var(--{name})")
         return text
 
-    def _tree(self, *, wide: bool) -> ET.Element:
+    @cached_property
+    def _wide(self) -> tuple[Drawing, bytes]:
+        return self._drawn(wide=True)
+
+    def _drawn(self, *, wide: bool) -> tuple[Drawing, bytes]:
         with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
             drawing = self.draw(wide)
             buffer = io.BytesIO()
-            drawing.figure.savefig(
-                buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-            )
-        root = ET.fromstring(buffer.getvalue())
+            drawing.figure.savefig(buffer, format="svg", facecolor="none", metadata=_NO_METADATA)
+            drawing.figure.set_layout_engine("none")  # laid out once; the PNG keeps it
+        return drawing, buffer.getvalue()
+
+    def _tree(self, *, wide: bool) -> ET.Element:
+        drawing, svg = self._wide if wide else self._drawn(wide=False)
+        root = ET.fromstring(svg)
         for child in [child for child in root if child.tag.endswith("metadata")]:
             root.remove(child)
         _add_hovers(root, drawing.hovers)
@@ -174,13 +182,10 @@ def percent_axis(axes: Axes, which: str = "y") -> None:
     axis.set_major_formatter(lambda value, _place: f"{100 * value:g}\u202f%")
 
 
-def calm(axes: Axes, grid: str = "y") -> Axes:
-    """Light grid lines on one axis, no frame on the other."""
-    axes.grid(True, axis="both" if grid == "both" else ("y" if grid == "y" else "x"))
-    if grid == "x":
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-    elif grid == "y":
+def calm(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> Axes:
+    """Light grid lines; no upright frame where the grid or the marks do its work."""
+    axes.grid(True, axis=grid)
+    if grid != "both":
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
     return axes

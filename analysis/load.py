@@ -194,11 +194,14 @@ def sweep(folder: Path | str) -> Sweep:
 
 
 # What a sweep's index holds besides the varied values: the summary, flattened.
-_RESULTS: Final = (
-    "accuracy bytes checks cost data divergences dropped energy_j eq1 exit_share exits expect latency_s lost mode "
-    "network samples scenario schema summary thresholds topology virtual_s wall_s"
-).split()
-_BOOKKEEPING: Final = frozenset("point key status seed down down_count error folder reason attempts".split())
+_RESULTS: Final = frozenset((
+    "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy_j", "eq1", "exit_share", "exits",
+    "expect", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary", "thresholds",
+    "topology", "virtual_s", "wall_s",
+))  # fmt: skip
+_BOOKKEEPING: Final = frozenset(
+    ("point", "key", "status", "seed", "down", "down_count", "error", "folder", "reason", "attempts")
+)
 
 
 def _varied(index: pd.DataFrame, about: Mapping[str, Any]) -> tuple[str, ...]:
@@ -215,19 +218,25 @@ def _varied(index: pd.DataFrame, about: Mapping[str, Any]) -> tuple[str, ...]:
 def _existing(folder: Path | str) -> Path:
     path = Path(folder)
     if path.name.endswith(".partial") and path.is_dir():
-        raise FolderError(f"{path}: this run was interrupted and is incomplete; run it again and report on the new folder")
+        raise FolderError(
+            f"{path}: this run was interrupted and is incomplete; run it again and report on the new folder"
+        )
     if path.is_dir():
         return path
     if path.exists():
         raise FolderError(f"{path}: not a folder; give the run folder that holds run.json")
     partial = path.with_name(path.name + ".partial")
     if partial.is_dir():
-        raise FolderError(f"{path}: only {partial.name} exists, so the run was interrupted or still goes on; run it again")
+        raise FolderError(
+            f"{path}: only {partial.name} exists, so the run was interrupted or still goes on; run it again"
+        )
     raise FolderError(f"{path}: no such folder; `fogfleet run SCENARIO` makes one under runs/")
 
 
 def _missing(path: Path, name: str) -> str:
-    runs = sorted(child.parent for child in path.glob("*/run.json")) + sorted(child.parent for child in path.glob("*/*/run.json"))
+    runs = sorted(child.parent for child in path.glob("*/run.json")) + sorted(
+        child.parent for child in path.glob("*/*/run.json")
+    )
     whole = [run for run in runs if not run.name.endswith(".partial")]
     if whole:
         return f"{path}: not a run folder, {name} is missing; it holds run folders, did you mean {whole[-1]}?"
@@ -248,10 +257,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors derive from these two
-        raise FolderError(f"{path}: cannot be read as Parquet ({error}); the folder is damaged, run it again") from error
+        raise FolderError(
+            f"{path}: cannot be read as Parquet ({error}); the folder is damaged, run it again"
+        ) from error
 
 
-def _as_type(column: pd.Series[Any], dtype: str) -> pd.Series[Any]:
+def _as_type(column: Any, dtype: str) -> Any:
     try:
         return column.astype(dtype)
     except (TypeError, ValueError):

@@ -20,10 +20,10 @@ GLOSSARY: Final = (
     ("aggregation", "How the inputs of several nodes merge: max, mean or concat (the paper's MP, AP, CC)."),
     ("Eq. 1", "c = 4·|C| + (1 − l)·f·o/8: payload bytes per camera and sample, for |C| classes, a share l that leaves "
      "at the local exit, f filters and o output bits a filter."),
-    ("exit", "A place where a sample may be classified: on the device (camera), local (at the gateway), edge, or cloud."),
+    ("exit", "A place where a sample may be classified: device (on the camera), local (at the gateway), edge, cloud."),
     ("fate", "How a message ended (delivered, or lost and why) and how a sample ended (its exit, or dropped and why)."),
-    ("MQTT framing", "Everything MQTT adds: fixed header, topic, packet identifier, properties and acknowledgements, from "
-     "publisher to broker and from broker to subscriber."),
+    ("MQTT framing", "Everything MQTT adds: fixed header, topic, packet identifier, properties and acknowledgements, "
+     "from publisher to broker and from broker to subscriber."),
     ("normalised entropy η", "−Σ p·ln p / ln |C|: 0 when the network is certain, 1 when every class is as likely."),
     ("raw offload", "Sending every image to the cloud: 3 × 32 × 32 bytes per camera and sample."),
     ("TCP/IP (estimate)", "Segments and acknowledgements at 52 bytes each; what is really sent depends on coalescing."),
@@ -103,6 +103,5 @@ class Page:
 def _colours() -> str:
     light, dark = (";".join(f"--{name}:{pair[side]}" for name, pair in PALETTE.items()) for side in (0, 1))
     return (
-        f":root{{color-scheme:light dark;{light}}}\n"
-        f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+        f":root{{color-scheme:light dark;{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from analysis import load, run_report
@@ -46,7 +45,10 @@ def write_figures(page: Page, folder: Path) -> list[Path]:
     """Writes every figure of `page` as PNG and SVG; returns the files."""
     written = []
     for plot in page.plots:
-        written += [_write(folder / f"{plot.name}.png", plot.png()), _write(folder / f"{plot.name}.svg", plot.svg().encode())]
+        written += [
+            _write(folder / f"{plot.name}.png", plot.png()),
+            _write(folder / f"{plot.name}.svg", plot.svg().encode()),
+        ]
     return written
 
 
@@ -55,5 +57,4 @@ def _write(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
-    os.replace(partial, path)
-    return path
+    return partial.replace(path)

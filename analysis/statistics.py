@@ -37,7 +37,7 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def pareto(cost: npt.ArrayLike, gain: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Positions of the points that no other beats (no cheaper one is as good, no better one as cheap), cheapest first."""
+    """Positions of the points, cheapest first, that no other beats: every cheaper point is worse."""
     costs, gains = np.asarray(cost, dtype=float), np.asarray(gain, dtype=float)
     usable = np.flatnonzero(np.isfinite(costs) & np.isfinite(gains))
     order = usable[np.lexsort((-gains[usable], costs[usable]))]

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import words
 
 SHOWN_ROWS: Final = 200
+LONG_ROWS: Final = 12
 
 _WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
     "count": words.count,
@@ -21,6 +22,7 @@ _WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
     "seconds": words.seconds,
     "joules": words.joules,
     "times": words.times,
+    "points": words.points,
 }
 
 
@@ -43,6 +45,13 @@ class Table:
     kinds: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    aside: bool = False
+    """Whether a figure shows the same already, so that the page keeps the table folded."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether the page shows only the caption until asked."""
+        return self.aside or len(self.frame) > LONG_ROWS
 
     @property
     def columns(self) -> list[tuple[str, bool]]:

@@ -43,6 +43,13 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}".removesuffix(".0") + f"{THIN}%"
 
 
+def points(difference: float) -> str:
+    """`+2.4 points` of a difference of two shares."""
+    if not math.isfinite(difference):
+        return UNKNOWN
+    return f"{100 * difference:+.1f}{THIN}points".replace("-", "−")
+
+
 def size(value: float) -> str:
     """Bytes with a decimal prefix: `48 B`, `12.3 kB`, `4.56 MB`."""
     if not math.isfinite(value):
@@ -59,7 +66,7 @@ def seconds(value: float) -> str:
         return UNKNOWN
     if 0 < abs(value) < 1e-3:
         return f"{number(value * 1e6, 3)}{THIN}µs"
-    if abs(value) < 1:
+    if 0 < abs(value) < 1:
         return f"{number(value * 1e3, 3)}{THIN}ms"
     return f"{number(value, 3)}{THIN}s" if abs(value) < 600 else f"{number(value / 60, 3)}{THIN}min"
 
@@ -86,10 +93,10 @@ def joules(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """`64×`."""
+    """`64×` of a factor."""
     if not math.isfinite(value):
         return UNKNOWN
-    return f"{number(value, 2 if value < 10 else 3) if value < 100 else count(value)}{THIN}×"
+    return f"{number(value, 2 if value < 10 else 3) if value < 100 else count(value)}×"
 
 
 def ordered_exits(names: object) -> list[str]:
@@ -101,7 +108,5 @@ def ordered_exits(names: object) -> list[str]:
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A sorting key under which `cam.2` comes before `cam.10`."""
-    parts: list[tuple[int, int, str]] = []
-    for part in name.replace("-", ".").split("."):
-        parts.append((0, int(part), "") if part.isdigit() else (1, 0, part))
-    return tuple(parts)
+    parts = name.replace("-", ".").split(".")
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)

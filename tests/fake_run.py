@@ -65,8 +65,8 @@ def _decisions(
             "site": np.repeat([f"site-{i}" for i in range(sites)], samples),
             "sample": np.tile(np.arange(samples, dtype=np.int32), sites),
             "label": label.astype(np.int16),
-            "predicted": pd.array(np.where(dropped, None, predicted), dtype="Int16"),
-            "exit": np.where(dropped, None, exits),
+            "predicted": pd.array(np.where(dropped, np.nan, predicted), dtype="Int16"),
+            "exit": pd.Series(exits).mask(dropped),
             "entropy": np.where(dropped, np.nan, entropy),
             "captured_s": captured,
             "decided_s": np.where(dropped, np.nan, captured + latency),
@@ -90,7 +90,7 @@ def _messages(rng: np.random.Generator, decisions: pd.DataFrame, cameras: int, f
     frame["header_bytes"], frame["mqtt_bytes"], frame["tcpip_bytes"] = 24, 96, 208
     lost = (rng.random(len(frame)) < 0.02) & faulty
     frame["fate"] = np.where(lost, "lost:link", "delivered")
-    frame["fault"] = np.where(lost, "link-1", None)
+    frame["fault"] = pd.Series("link-1", frame.index).where(lost)
     frame.loc[lost, "arrived_s"] = np.nan
     sizes = ["payload_bytes", "header_bytes", "mqtt_bytes", "tcpip_bytes"]
     frame = frame.astype(dict.fromkeys(sizes, "int32"))
@@ -99,15 +99,17 @@ def _messages(rng: np.random.Generator, decisions: pd.DataFrame, cameras: int, f
 
 
 def _faults(rng: np.random.Generator, cameras: int, faulty: bool) -> pd.DataFrame:
-    rows = [("crash", f"cam.{min(3, cameras - 1)}", 20.0, 50.0), ("jam", "cam->gw", 80.0, 95.0), ("crash", "gw", 120.0, 124.0)]
+    rows = [
+        ("crash", f"cam.{min(3, cameras - 1)}", 20.0, 50.0),
+        ("jam", "cam->gw", 80.0, 95.0),
+        ("crash", "gw", 120.0, 124.0),
+    ]
     rows += [("blur", f"cam.{rng.integers(cameras)}", t, t) for t in np.sort(rng.uniform(0, 171, 12)).round(2)]
     frame = pd.DataFrame(rows if faulty else [], columns=["kind", "target", "start_s", "end_s"])
     return frame.astype({"start_s": float, "end_s": float}).assign(parameters="{}", fired=True)
 
 
-def _nodes(
-    rng: np.random.Generator, sites: int, cameras: int, samples: int, messages: pd.DataFrame
-) -> pd.DataFrame:
+def _nodes(rng: np.random.Generator, sites: int, cameras: int, samples: int, messages: pd.DataFrame) -> pd.DataFrame:
     one = [(f"cam.{i}", "camera", "eyes-of-things") for i in range(cameras)] + [("gw", "gateway", "raspberry-pi-3b")]
     rows = [(f"site-{s}", *node) for s in range(sites) for node in one] + [("", "cloud", "cloud", "server")]
     frame = pd.DataFrame(rows, columns=["site", "node", "role", "profile"])
@@ -133,7 +135,9 @@ def _summary(
     n = len(decisions)
     decided = decisions[decisions.predicted.notna()]
     correct = (decided.predicted == decided.label).astype(bool)
-    share = {exit_: float((decided.exit == exit_).sum() / n) for exit_ in ("local", "cloud") if (decided.exit == exit_).any()}
+    share = {
+        exit_: float((decided.exit == exit_).sum() / n) for exit_ in ("local", "cloud") if (decided.exit == exit_).any()
+    }
     latency = (decided.decided_s - decided.captured_s).astype(float)
     local_share = share.get("local", 0.0)
     eq1 = 12 + (1 - local_share) * 4 * 256 / 8
@@ -188,18 +192,33 @@ def _summary(
         "virtual_s": 171.3,
         "checks": {"fates": True, "conservation": True},
         "expect": [
-            {"what": "accuracy", "bound": ">= 0.95", "value": float(correct.sum() / n), "ok": bool(correct.sum() / n >= 0.95)},
+            {
+                "what": "accuracy",
+                "bound": ">= 0.95",
+                "value": float(correct.sum() / n),
+                "ok": bool(correct.sum() / n >= 0.95),
+            },
             {"what": "bytes", "bound": "<= 154", "value": float(camera_up["payload"]), "ok": True},
         ],
         "topology": {
             "sites": sites,
             "nodes": [
-                *({"name": f"cam.{i}", "role": "camera", "profile": "eyes-of-things", "uplink": "gw"} for i in range(cameras)),
+                *(
+                    {"name": f"cam.{i}", "role": "camera", "profile": "eyes-of-things", "uplink": "gw"}
+                    for i in range(cameras)
+                ),
                 {"name": "gw", "role": "gateway", "profile": "raspberry-pi-3b", "uplink": "cloud"},
                 {"name": "cloud", "role": "cloud", "profile": "server", "uplink": None},
             ],
             "links": [
-                {"src": "cam", "dst": "gw", "bandwidth_bps": 250e3, "latency_s": 0.005, "jitter_s": 0.001, "loss": 0.001},
+                {
+                    "src": "cam",
+                    "dst": "gw",
+                    "bandwidth_bps": 250e3,
+                    "latency_s": 0.005,
+                    "jitter_s": 0.001,
+                    "loss": 0.001,
+                },
                 {"src": "gw", "dst": "cloud", "bandwidth_bps": 5e6, "latency_s": 0.04, "jitter_s": 0.0, "loss": 0.0},
             ],
         },
@@ -259,7 +278,12 @@ def _run(seed: int) -> dict[str, Any]:
 
 
 def write_sweep(
-    folder: Path, *, cameras: int = 6, thresholds: tuple[float, ...] = (0.1, 0.5, 0.8, 1.0), seeds: int = 1, points: int = 0
+    folder: Path,
+    *,
+    cameras: int = 6,
+    thresholds: tuple[float, ...] = (0.1, 0.5, 0.8, 1.0),
+    seeds: int = 1,
+    points: int = 0,
 ) -> Path:
     """A sweep folder: every subset of failed cameras × thresholds × seeds, or `points` random points."""
     folder.mkdir(parents=True)
@@ -269,8 +293,7 @@ def write_sweep(
     for size in range(cameras + 1):
         for down in combinations(range(cameras), size):
             for threshold in thresholds:
-                for seed in range(seeds):
-                    rows.append(_point(rng, worth, down, threshold, seed, cameras))
+                rows += [_point(rng, worth, down, threshold, seed, cameras) for seed in range(seeds)]
     if points:
         rows = [rows[i] for i in rng.integers(0, len(rows), points)]
     frame = pd.DataFrame(rows)

@@ -30,7 +30,9 @@ class _Box:
 
 def topology(run: Run) -> Plot | None:
     """Cameras, gateways and the cloud, with bandwidth, latency and bytes on the links between them."""
-    nodes = [node for node in (run.summary.get("topology") or {}).get("nodes") or [] if node.get("role") in words.ROLE_ORDER]
+    nodes = [
+        node for node in (run.summary.get("topology") or {}).get("nodes") or [] if node.get("role") in words.ROLE_ORDER
+    ]
     if not nodes:
         return None
     tiers = [_tier(nodes, role) for role in words.ROLE_ORDER]
@@ -40,7 +42,7 @@ def topology(run: Run) -> Plot | None:
 
     def draw(wide: bool) -> Drawing:
         most = max(map(len, tiers))
-        drawing = Drawing(figure(wide, max(2.1, 0.5 + 0.36 * most), 4.1))
+        drawing = Drawing(figure(wide, max(1.4, 0.5 + 0.36 * most), 4.1))
         axes = drawing.figure.add_subplot()
         axes.set_axis_off()
         places = {
@@ -77,7 +79,9 @@ def _group(name: str) -> str:
 
 
 def _tier(nodes: list[dict[str, Any]], role: str) -> list[_Box]:
-    members = sorted((node for node in nodes if node["role"] == role), key=lambda node: words.natural(str(node["name"])))
+    members = sorted(
+        (node for node in nodes if node["role"] == role), key=lambda node: words.natural(str(node["name"]))
+    )
     if len(members) <= MOST_DRAWN:
         return [
             _Box(str(n["name"]), str(n.get("profile") or ""), role, (str(n["name"]),), (str(n.get("uplink") or ""),))
@@ -124,9 +128,7 @@ def _draw_links(axes: Axes, tier: list[_Box], places: dict[str, tuple[float, flo
                 axes.plot([start[0], x], [start[1], y], color=GRID, linewidth=2.2 if most <= 6 else 1.4, zorder=1)
 
 
-def _draw_box(
-    drawing: Drawing, axes: Axes, box: _Box, place: tuple[float, float], wide: bool, size: int
-) -> None:
+def _draw_box(drawing: Drawing, axes: Axes, box: _Box, place: tuple[float, float], wide: bool, size: int) -> None:
     crowded = not wide and size > 3
     text = axes.text(
         *place, box.label.replace(".", ".\n") if crowded else box.label, ha="center", va="center", zorder=3, color=INK,
@@ -160,8 +162,9 @@ def energy(run: Run) -> Plot | None:
     several = nodes.site.nunique() > 2
     name = (nodes.site.fillna("") + "/" + nodes.node).str.removeprefix("/") if several and few else nodes.node
     spent = nodes.energy_j.groupby(name if few else nodes.role).sum()
-    ranked = [(str(key), float(spent[key])) for key in sorted(spent.index, key=lambda key: words.natural(str(key)))]
-    roles = dict(zip(name, nodes.role, strict=True)) if few else {role: role for role, _ in ranked}
+    roles = dict(zip(name if few else nodes.role, nodes.role.astype(str), strict=True))
+    order = sorted(map(str, spent.index), key=lambda key: (_depth(roles[key]), words.natural(key)))
+    ranked = [(key, float(spent[key])) for key in order]
 
     def draw(wide: bool) -> Drawing:
         drawing = Drawing(figure(wide, 0.7 + 0.25 * len(ranked)))
@@ -192,17 +195,28 @@ def energy(run: Run) -> Plot | None:
     )
 
 
+def _depth(role: str) -> int:
+    return words.ROLE_ORDER.index(role) if role in words.ROLE_ORDER else len(words.ROLE_ORDER)
+
+
 def node_table(run: Run, most: int = 200) -> tuple[pd.DataFrame, bool]:
     """One row a node; with more than `most` nodes one row a role (sums), and whether it was summed."""
     nodes = run.nodes.dropna(axis="columns", how="all")
+    if "cost" in nodes and not nodes.cost.fillna(0).any():
+        nodes = nodes.drop(columns="cost")
     if len(nodes) <= most:
-        return nodes, False
-    sums = [c for c in ("captured", "sent", "received", "bytes_up", "bytes_down", "energy_j", "busy_s", "cost") if c in nodes]
+        one_site = "site" in nodes and run.number("topology.sites") <= 1
+        return (nodes.drop(columns="site") if one_site else nodes), False
+    sums = [
+        c
+        for c in ("captured", "sent", "received", "bytes_up", "bytes_down", "energy_j", "busy_s", "cost")
+        if c in nodes
+    ]
     grouped = nodes.groupby("role", sort=False)
     table = grouped[sums].sum()
     table.insert(0, "nodes", grouped.size())
     table = table.reset_index()
-    return table.sort_values("role", key=lambda r: r.map({n: i for i, n in enumerate(words.ROLE_ORDER)})), True
+    return table.sort_values("role", key=lambda roles: roles.map(_depth)), True
 
 
 def total_energy(run: Run) -> float:

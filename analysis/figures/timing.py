@@ -15,8 +15,11 @@ from analysis.load import Run
 
 STEPS: Final = 240
 MOST_LANES: Final = 18
+MOST_BARS: Final = 300
 BINS: Final = 60
-_FAULT_COLOURS: Final = tuple(LIGHT[name] for name in ("red", "orange", "purple", "gold", "green", "blue", "sky", "grey"))
+_FAULT_COLOURS: Final = tuple(
+    LIGHT[name] for name in ("red", "orange", "purple", "gold", "green", "blue", "sky", "grey")
+)
 
 
 def latencies(run: Run) -> dict[str, np.ndarray]:
@@ -91,7 +94,7 @@ def transit_table(run: Run) -> pd.DataFrame:
     frame = run.messages[["src", "dst", "kind", "sent_s", "arrived_s"]].dropna(subset=["sent_s", "arrived_s"])
     if frame.empty:
         return pd.DataFrame()
-    link = group_of(frame.src) + " → " + group_of(frame.dst)
+    link = group_of(frame.src) + "\u00a0→\u00a0" + group_of(frame.dst)
     took = (frame.arrived_s - frame.sent_s).groupby([link.rename("link"), frame.kind], observed=True)
     table = took.agg(["size", "median", "max"])
     table.insert(2, "p95", took.quantile(0.95))
@@ -117,12 +120,14 @@ def faults(run: Run) -> Plot | None:
         height = 3.1 + 0.2 * len(lanes)
         drawing = Drawing(figure(wide, height, height + 0.6))
         panels = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(6, 4, 1.5 + len(lanes)))
-        _draw_accuracy(drawing, calm(panels[0]), run, end)
+        _draw_accuracy(calm(panels[0]), run, end)
         _draw_under_way(calm(panels[1]), run, end)
         _draw_lanes(drawing, calm(panels[2], "x"), lanes, colours, end)
         for kind in kinds[: len(_FAULT_COLOURS)]:
             panels[2].barh(0, 0, color=colours[kind], label=kind)
-        panels[2].legend(loc="upper left", bbox_to_anchor=(0, -0.22 - 0.3 / len(lanes)), ncols=6 if wide else 3, handlelength=1)
+        panels[2].legend(
+            loc="upper left", bbox_to_anchor=(0, -0.22 - 0.3 / len(lanes)), ncols=6 if wide else 3, handlelength=1
+        )
         panels[2].set_xlim(0, end)
         panels[2].xaxis.set_major_formatter(lambda value, _place: words.seconds(value))
         return drawing
@@ -158,26 +163,25 @@ def _draw_lanes(
     drawing: Drawing, axes: Axes, lanes: dict[str, pd.DataFrame], colours: dict[str, str], end: float
 ) -> None:
     for place, part in enumerate(lanes.values()):
-        many = len(part) > 300
-        for row in part.head(300).itertuples() if not many else part.iloc[:: len(part) // 300].itertuples():
-            stop = row.end_s if np.isfinite(row.end_s) else end
-            width = max(stop - row.start_s, end / 400)
-            (bar,) = axes.barh(place, width, left=row.start_s, color=colours[row.kind], height=0.6)
-            until = "to the end" if not np.isfinite(row.end_s) else f"to {words.seconds(row.end_s)}"
-            drawing.hover(bar, f"{row.kind} on {row.target}: {words.seconds(row.start_s)} {until}")
+        for row in part.iloc[:: 1 + len(part) // MOST_BARS].to_dict("records"):
+            healed = bool(np.isfinite(row["end_s"]))
+            width = max((row["end_s"] if healed else end) - row["start_s"], end / 400)
+            (bar,) = axes.barh(place, width, left=row["start_s"], color=colours[row["kind"]], height=0.6)
+            until = f"to {words.seconds(row['end_s'])}" if healed else "to the end"
+            drawing.hover(bar, f"{row['kind']} on {row['target']}: {words.seconds(row['start_s'])} {until}")
     axes.set_yticks(range(len(lanes)), list(lanes))
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     axes.set_title("injections")
 
 
-def _draw_accuracy(drawing: Drawing, axes: Axes, run: Run, end: float) -> None:
+def _draw_accuracy(axes: Axes, run: Run, end: float) -> None:
     frame = run.decisions[["label", "predicted", "captured_s"]].dropna(subset=["captured_s", "label"])
     right = (frame.predicted == frame.label).fillna(False).astype(float)
     bins = max(4, min(BINS, frame.captured_s.nunique() // 6))
     edges = np.linspace(0, end, bins + 1)
     slot = np.clip(np.digitize(frame.captured_s, edges) - 1, 0, bins - 1)
-    share = right.groupby(slot).mean()
-    axes.step([*edges[share.index], edges[-1]], [*share, share.iloc[-1] if len(share) else 0], where="post", color=INK)
+    share = right.groupby(slot).mean().reindex(range(bins))  # a gap where nothing was captured
+    axes.stairs(share.to_numpy(), edges, baseline=None, color=INK, linewidth=1.6)
     axes.set_ylim(0, 1.05)
     percent_axis(axes)
     axes.set_title("right, by time of capture")
@@ -185,13 +189,17 @@ def _draw_accuracy(drawing: Drawing, axes: Axes, run: Run, end: float) -> None:
 
 def _draw_under_way(axes: Axes, run: Run, end: float) -> None:
     frame = run.messages[["sent_s", "arrived_s"]].dropna()
-    grid = np.linspace(0, end, 600)
-    sent, arrived = np.sort(frame.sent_s.to_numpy()), np.sort(frame.arrived_s.to_numpy())
-    under_way = np.searchsorted(sent, grid, side="right") - np.searchsorted(arrived, grid, side="right")
-    axes.fill_between(grid, under_way, step="post", color=LIGHT["blue"], alpha=0.35)
+    times = np.concatenate([frame.arrived_s.to_numpy(), frame.sent_s.to_numpy()])
+    change = np.repeat([-1, 1], len(frame))
+    order = np.argsort(times, kind="stable")
+    slots = 400
+    slot = np.clip((times[order] / end * slots).astype(int), 0, slots - 1)
+    most = np.zeros(slots)
+    np.maximum.at(most, slot, np.cumsum(change[order]))
+    axes.fill_between(np.linspace(0, end, slots), most, step="post", color=LIGHT["blue"], alpha=0.55, linewidth=0)
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="y", nbins=4, integer=True)
-    axes.set_title("messages under way")
+    axes.set_title("most messages under way")
 
 
 def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

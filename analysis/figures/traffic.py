@@ -21,7 +21,9 @@ def split(run: Run, by: str) -> pd.DataFrame:
     """`bytes.by_link` or `bytes.by_kind` as a table, largest first; counts that are missing are NaN."""
     entries: Any = (run.summary.get("bytes") or {}).get(by) or {}
     columns = ["messages", *PARTS, *(["delivered", "lost"] if by == "by_link" else [])]
-    rows = {name: [as_number(entry.get(c)) for c in columns] for name, entry in entries.items() if isinstance(entry, dict)}
+    rows = {
+        name: [as_number(entry.get(c)) for c in columns] for name, entry in entries.items() if isinstance(entry, dict)
+    }
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     frame["total"] = frame[list(PARTS)].sum(axis=1)
     return frame.sort_values("total", ascending=False, kind="stable")
@@ -54,6 +56,8 @@ def per_sample(run: Run) -> Plot | None:
         axes.set_xlim(0, 1.25 * max(everything, raw if math.isfinite(raw) else 0, 1e-9))
         _legend(axes, wide)
         axes.set_xlabel("bytes per camera and sample")
+        axes.xaxis.set_major_formatter(lambda value, _place: words.count(value))
+        axes.locator_params(axis="x", nbins=8 if wide else 4)
         calm(axes, "x")
         return drawing
 
@@ -84,8 +88,11 @@ def by_link_and_kind(run: Run) -> Plot | None:
         for axes, (title, frame) in zip(grid[:, 0], panels, strict=True):
             for place, (label, row) in enumerate(frame[::-1].iterrows()):
                 end = _stack(drawing, axes, place, str(label), {part: row[part] for part in PARTS}, BYTE_COLOUR)
-                axes.annotate(words.size(end), (end, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+                axes.annotate(
+                    words.size(end), (end, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5
+                )
             axes.set_yticks(range(len(frame)), [_arrow(str(name)) for name in frame.index[::-1]])
+            axes.set_ylim(-0.6, len(frame) - 0.4)
             axes.set_title(title)
             axes.xaxis.set_major_formatter(lambda value, _place: words.size(value))
             axes.locator_params(axis="x", nbins=6 if wide else 3)
@@ -151,7 +158,9 @@ def _stack(
 def _legend(axes: Axes, wide: bool, *, below: bool = False) -> None:
     for part, name in BYTE_NAME.items():
         axes.barh(0, 0, color=BYTE_COLOUR[part], label=name)
-    where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.3)} if below else {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    where: dict[str, Any] = (
+        {"loc": "upper left", "bbox_to_anchor": (0, -0.3)} if below else {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    )
     axes.legend(ncols=4 if wide else 2, borderaxespad=0.2, handlelength=1, handleheight=1, **where)
 
 
