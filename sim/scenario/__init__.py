@@ -4,7 +4,8 @@
 its place. Nothing here depends on the wall clock, the network or the machine.
 """
 
-from sim.scenario.faults import Fault
+from sim.scenario.expectations import EXPECT_ALIASES, Expectation, expectation
+from sim.scenario.faults import COMMON_KEYS, Fault
 from sim.scenario.load import load, loads
 from sim.scenario.model import Camera, Cloud, Gateway, Link, Node, NodeInstance, Scenario
 from sim.scenario.parts import (
@@ -22,18 +23,23 @@ from sim.scenario.parts import (
     Tariffs,
     Training,
 )
-from sim.scenario.sweeps import Sweep
+from sim.scenario.schema import json_schema, schema_text
+from sim.scenario.sweeps import Interval, Sweep
 
 __all__ = [
+    "COMMON_KEYS",
+    "EXPECT_ALIASES",
     "Aggregate",
     "Camera",
     "Cloud",
     "CustomData",
     "Data",
     "Exits",
+    "Expectation",
     "Fault",
     "Folder",
     "Gateway",
+    "Interval",
     "Link",
     "Model",
     "Mqtt",
@@ -47,6 +53,9 @@ __all__ = [
     "Sweep",
     "Tariffs",
     "Training",
+    "expectation",
+    "json_schema",
     "load",
     "loads",
+    "schema_text",
 ]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from sim.errors import Problem, ScenarioError
-from sim.scenario.document import MAX_BYTES, Document, NotReadableError, decode, parse
+from sim.scenario.checks import check
+from sim.scenario.document import Document, parse
+from sim.scenario.faults import FaultKinds, read_faults
 from sim.scenario.model import Scenario
-from sim.scenario.problems import did_you_mean, problem, translate
+from sim.scenario.overrides import UnknownPathError, assign, put
+from sim.scenario.problems import Finding, did_you_mean, problem, translate
+from sim.scenario.text import MAX_BYTES, NotReadableError, decode
+from sim.scenario.trials import try_sweep
 from sim.units import shown
 
-FaultKinds = Mapping[str, type[BaseModel]]
-NO_KINDS: FaultKinds = {}
+NO_KINDS: FaultKinds = MappingProxyType({})
 
 
 def load(
@@ -83,26 +89,52 @@ def _build(
     try:
         document, problems = parse(decode(raw, name), name)
     except NotReadableError as error:
-        place, message = error.args
-        raise ScenarioError((Problem(*place, "", message),)) from None
+        raise ScenarioError((error.problem,)) from None
     if not isinstance(document.data, dict):
-        problems.append(
-            problem(document, (), f"a scenario is a mapping ('key: value'), not {shown(document.data)}")
-        )
-        raise ScenarioError(tuple(problems))
-    if seed is not None:
-        document.data["seed"] = seed
-    scenario, found = validate(document, fault_kinds)
-    problems += found
+        message = f"a scenario is a mapping ('key: value'), not {shown(document.data)}"
+        raise ScenarioError((*problems, problem(document, Finding((), message))))
+    problems += _override(document, overrides, seed)
+    scenario, findings = validate(document.data, fault_kinds)
+    problems += [problem(document, finding) for finding in findings]
     if scenario is None or problems:
-        raise ScenarioError(tuple(problems))
+        raise ScenarioError(_in_order(problems, name))
     scenario._path = path
     return scenario
 
 
-def validate(document: Document, fault_kinds: FaultKinds) -> tuple[Scenario | None, list[Problem]]:
-    """The scenario in a document and all its problems."""
+def _override(document: Document, overrides: Sequence[str], seed: int | None) -> list[Problem]:
+    problems = []
+    for assignment in overrides:
+        try:
+            assign(document, assignment)
+        except UnknownPathError as error:
+            problems.append(Problem(f"--set {assignment.partition('=')[0].strip()}", 0, 0, "", str(error)))
+    if seed is not None:
+        put(document, ("seed",), seed, "--seed")
+    return problems
+
+
+def _in_order(problems: Sequence[Problem], file: str) -> tuple[Problem, ...]:
+    """Without repetitions, in the order of the file, options last."""
+    return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.file != file, p.line, p.column)))
+
+
+def validate(data: dict[str, Any], fault_kinds: FaultKinds) -> tuple[Scenario | None, list[Finding]]:
+    """The scenario in plain data, None if there is none, and everything that is wrong with it."""
+    scenario, findings = _inspect(data, fault_kinds)
+    if "sweep" in data:
+        findings = [*findings, *try_sweep(data, lambda point: _inspect(point, fault_kinds)[1])]
+    return scenario, findings
+
+
+def _inspect(data: dict[str, Any], fault_kinds: FaultKinds) -> tuple[Scenario | None, list[Finding]]:
+    findings: list[Finding] = []
+    fields = dict(data)
+    if "faults" in data:
+        fields["faults"], findings = read_faults(data["faults"], fault_kinds)
+    scenario = None
     try:
-        return Scenario.model_validate(document.data), []
+        scenario = Scenario.model_validate(fields)
     except ValidationError as error:
-        return None, translate(error.errors(), document, Scenario)
+        findings += translate(error.errors(), data, Scenario)
+    return scenario, findings + check(data)

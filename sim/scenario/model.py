@@ -1,4 +1,4 @@
-"""The scenario itself: nodes, links and everything around them, in SI units and with all defaults filled in."""
+"""The scenario itself: nodes, links and everything around them, in SI units, with all defaults filled in."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class Scenario(Part):
         return Profile(own.flops_per_second, own.idle_w, own.busy_w, own.source)
 
     def to_json(self) -> dict[str, Any]:
-        """The scenario with all its defaults, as it could be written in a file; loading it gives the same scenario."""
+        """The scenario with all its defaults, as a file could hold it; loading that gives the same scenario."""
         return self.model_dump(mode="json", by_alias=True)
 
     def _uplink(self, config: Node, index: int) -> str | None:
@@ -213,5 +213,5 @@ def instance_names(group: str, count: int | None) -> tuple[str, ...]:
 
 
 def dealt(index: int, count: int, targets: int) -> int:
-    """Which of `targets` uplink nodes member `index` of `count` belongs to: contiguous blocks, sizes equal within one."""
+    """Which of `targets` uplink nodes member `index` of `count` belongs to: contiguous, equally large blocks."""
     return index * targets // count

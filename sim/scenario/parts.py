@@ -14,7 +14,7 @@ from sim.scenario.types import (
     ImportName,
     MqttVersion,
     Part,
-    Positive,
+    Period,
     Power,
     Seed,
     Text,
@@ -41,7 +41,7 @@ class Multiview(Part):
 
 
 class Mvmc(Part):
-    """A multi-view file in the layout of MVMC.npz: `X` (N, 6, 3, 32, 32) and `y` (N, 6), 3 where a view is absent."""
+    """A multi-view file in the layout of MVMC.npz: `X` (N, 6, 3, 32, 32), `y` (N, 6), 3 = absent view."""
 
     kind: Literal["mvmc"]
     path: FileName
@@ -195,13 +195,13 @@ class Model(Part):
     aggregate: Aggregate = Aggregate()
     """How the inputs of several nodes merge."""
     missing: Literal["mask", "zero", "retrain"] = "mask"
-    """What stands in for a node that did not send: it takes no part, it counts as zeros, or a network without it is trained."""
+    """A node that did not send takes no part, counts as zeros, or a network without it is trained."""
     training: Training = Training()
     """How the network is trained."""
 
 
 class Exits(Part):
-    """Thresholds: a sample leaves at an exit when its normalised entropy is below it. An exit that is absent does not exist."""
+    """Thresholds: a sample leaves where its normalised entropy is below; an exit that is absent does not exist."""
 
     device: Threshold | None = None
     """On each camera."""
@@ -225,7 +225,7 @@ class Mqtt(Part):
     """Protocol version to ask for: 5 or 3.1.1."""
     patience_s: Duration = Field(default=10.0, alias="patience")
     """How long (wall clock) to wait for a message that should come before it counts as a divergence."""
-    retry_s: Duration = Field(default=0.2, alias="retry")
+    retry_s: Period = Field(default=0.2, alias="retry")
     """After how long a lost message of QoS 1 or 2 is sent again on its link."""
     durable: bool = False
     """Let the broker keep its state on disk."""

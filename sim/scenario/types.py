@@ -1,4 +1,4 @@
-"""The field types of a scenario: how a person writes each, what it becomes in SI, and how editors are told."""
+"""The field types of a scenario: how a person writes each, what it becomes in SI, what editors are told."""
 
 from __future__ import annotations
 
@@ -73,12 +73,8 @@ def _version(value: object) -> object:
     raise ValueError(f"{shown(value)} is not an MQTT version that is spoken here; write 5 or 3.1.1")
 
 
-Name = Annotated[
-    str, *_text(NAME_PATTERN, "a name; write small letters, digits and '-', e.g. 'cam-north'", "cam")
-]
-ImportName = Annotated[
-    str, *_text(IMPORT_PATTERN, "an import name; write e.g. 'my.module:load'", "my.module:load")
-]
+Name = Annotated[str, *_text(NAME_PATTERN, "a name; write small letters, digits and '-', e.g. 'cam-north'", "cam")]
+ImportName = Annotated[str, *_text(IMPORT_PATTERN, "an import name; write e.g. 'my.module:load'", "my.module:load")]
 LinkName = Annotated[str, *_text(LINK_PATTERN, "a link; write e.g. 'cam->gw'", "cam->gw")]
 GridText = Annotated[str, *_text(GRID_PATTERN, "a grid; write rows x columns, e.g. '2x3'", "2x3")]
 
@@ -116,6 +112,4 @@ FileName = Annotated[str, Field(min_length=1, max_length=4096)]
 BOUND_PATTERN = r"^(>=|<=|==|>|<) ?-?[0-9]{1,15}(\.[0-9]{1,15})?( ?(%|ns|us|µs|ms|s|min|h))?$"
 SUMMARY_PATTERN = "^[a-z][A-Za-z0-9_]*(\\.[A-Za-z0-9_>-]+)*$"
 Bound = Annotated[str, *_text(BOUND_PATTERN, "a bound; write e.g. '>= 0.95' or '<= 200 ms'", ">= 0.95")]
-SummaryPath = Annotated[
-    str, *_text(SUMMARY_PATTERN, "a figure of the summary; write e.g. 'accuracy'", "accuracy")
-]
+SummaryPath = Annotated[str, *_text(SUMMARY_PATTERN, "a figure of the summary; write e.g. 'accuracy'", "accuracy")]
