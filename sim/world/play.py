@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokers import framing
-from brokers.api import Carrier
+from brokers.api import MQTT_5, MQTT_311, Carrier
 from sim.clock import Clock
 from sim.ddnn import Inference
 from sim.ledger.faults import FaultLog
@@ -65,7 +65,7 @@ def play(
     clock, book, log = Clock(), SampleBook(), MessageLog(messages)
     try:
         mqtt = scenario.mqtt
-        qos, level = mqtt.qos, carrier.protocol
+        qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311  # the model's, whatever was negotiated
         forms = Framing(
             lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level)
         )

@@ -1,0 +1,114 @@
+"""The ledger: fates, conservation, and what ends up in the run folder."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sim.errors import InvariantError, SetupError
+from sim.ledger import samples as stages
+from sim.ledger.faults import FaultLog
+from sim.ledger.folder import RunFolder
+from sim.ledger.messages import Lane, MessageLog, check_conservation
+from sim.ledger.samples import SampleBook
+
+LANE = Lane("site-0", "cam.3", "gw", "scores", "cam->gw")
+
+
+def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
+    log = MessageLog(tmp_path / "m.parquet")
+    up = log.lane(LANE)
+    down = log.lane(Lane("site-0", "gw", "cam.3", "request", "gw->cam"))
+    log.delivered(0.0, 0.5, up, 7, (12, 30, 104), "")
+    log.lost(0.1, up, 8, (12, 30, 104), "loss", "jam")
+    log.flush()
+    log.delivered(0.2, 0.6, down, 7, (4, 20, 52), "")
+    log.close()
+    frame = pd.read_parquet(tmp_path / "m.parquet")
+    assert frame.columns.tolist() == (
+        "sent_s arrived_s src dst kind site sample payload_bytes header_bytes mqtt_bytes tcpip_bytes fate fault"
+    ).split()
+    assert frame["fate"].tolist() == ["delivered", "lost:loss", "delivered"]
+    assert frame["fault"].fillna("").tolist() == ["", "jam", ""]
+    assert frame["arrived_s"].isna().tolist() == [False, True, False]
+    assert frame["dst"].tolist() == ["gw", "gw", "cam.3"]
+    assert log.tally(link="cam->gw") == (2, 24, 48, 60, 208)
+    assert log.tally(fate="delivered").messages == 2
+    assert log.tally(kind="request").payload == 4
+
+
+def test_conservation_names_the_link_that_leaks(tmp_path: Path) -> None:
+    log = MessageLog(tmp_path / "m.parquet")
+    up = log.lane(LANE)
+    log.delivered(0.0, 0.5, up, 7, (12, 30, 104), "")
+    log.close()
+    check_conservation(log, [("cam->gw", 1, 12)])
+    with pytest.raises(InvariantError, match="link cam->gw: 2 messages"):
+        check_conservation(log, [("cam->gw", 2, 24)])
+
+
+def test_the_log_does_not_grow_with_the_run(tmp_path: Path) -> None:
+    log = MessageLog(tmp_path / "m.parquet")
+    up = log.lane(LANE)
+    for sample in range(200_000):
+        log.delivered(sample * 1.0, sample + 0.5, up, sample, (12, 30, 104), "")
+    assert len(log._rows) < 1 << 16
+    log.close()
+    assert log.tally().messages == len(pd.read_parquet(tmp_path / "m.parquet")) == 200_000
+
+
+def test_the_first_decision_counts_and_every_sample_has_one_fate(tmp_path: Path) -> None:
+    book = SampleBook()
+    for sample in range(3):
+        book.open(0, sample, label=1, captured_s=float(sample))
+    assert book.decide(0, 0, "local", 1, 0.2, 0.5, 6)
+    assert not book.decide(0, 0, "cloud", 2, 0.1, 0.9, 6)
+    book.reach(0, 1, stages.FORWARDED)
+    book.reach(0, 1, stages.CAPTURED)
+    book.check(3)
+    book.write(tmp_path / "d.parquet", ["site-0"])
+    frame = pd.read_parquet(tmp_path / "d.parquet")
+    assert frame.columns.tolist() == (
+        "site sample label predicted exit entropy captured_s decided_s devices_used fate".split()
+    )
+    assert frame["fate"].tolist() == ["local", "dropped:uplink-lost", "dropped:no-camera"]
+    assert frame["predicted"].isna().tolist() == [False, True, True]
+    with pytest.raises(InvariantError, match="4 samples were due"):
+        book.check(4)
+    with pytest.raises(InvariantError, match="opened twice"):
+        book.open(0, 1, 1, 1.0)
+    with pytest.raises(InvariantError, match="captured at 2"):
+        book.decide(0, 2, "local", 1, 0.2, 1.5, 6)
+
+
+def test_faults_are_rows_from_injection_to_recovery(tmp_path: Path) -> None:
+    log = FaultLog()
+    row = log.start("crash", "cam.3", 20.0, "{}")
+    row.end_s = 50.0
+    log.never_fired("jam", "gw", "{}")
+    log.write(tmp_path / "f.parquet")
+    frame = pd.read_parquet(tmp_path / "f.parquet")
+    assert frame[["kind", "end_s", "fired"]].iloc[0].tolist() == ["crash", 50.0, True]
+    assert not frame["fired"].iloc[1]
+
+
+def test_a_run_folder_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "one")
+    folder.write_json("run.json", {"status": "running"})
+    assert [path.name for path in tmp_path.iterdir()] == ["one.partial"]
+    assert folder.complete() == tmp_path / "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_an_abandoned_run_says_why(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "one")
+    folder.abandon("interrupted", {"seed": 7})
+    record = json.loads((tmp_path / "one.partial" / "run.json").read_text())
+    assert record == {"seed": 7, "status": "interrupted"}
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="cannot write the run folder"):
+        RunFolder(tmp_path / "file", "one")
