@@ -225,7 +225,7 @@ class Mqtt(Part):
     """Protocol version to ask for: 5 or 3.1.1."""
     patience_s: Duration = Field(default=10.0, alias="patience")
     """How long (wall clock) to wait for a message that should come before it counts as a divergence."""
-    retry_s: Period = Field(default=0.2, alias="retry")
+    retry_s: Period = Field(default=0.05, alias="retry")
     """After how long a lost message of QoS 1 or 2 is sent again on its link."""
     durable: bool = False
     """Let the broker keep its state on disk."""
