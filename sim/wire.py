@@ -13,7 +13,7 @@ offset  size  field     meaning
 12      4     sequence  counts the sender's publishes
 16      4     length    payload bytes
 20      4     crc       CRC-32 (IEEE) of the 20 bytes before it and the payload
-24      n     payload   float32 scores; bit-packed features (first value in the highest bit); uint8 raw image;
+24      n     payload   float32 scores; bit-packed features (first value in the lowest bit); uint8 raw image;
                         uint16 camera indices (request); exit record
 ======  ====  ========  =====================================================================
 

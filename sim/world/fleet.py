@@ -12,7 +12,7 @@ from sim.ledger.messages import Lane as LogLane
 from sim.link import MAX_ATTEMPTS, Link, LinkModel
 from sim.nodes.camera import Camera
 from sim.nodes.cloud import Cloud
-from sim.nodes.fabric import Lane, Port
+from sim.nodes.lanes import Lane, Port
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node, Services
 from sim.scenario import NodeInstance, Scenario
@@ -126,7 +126,7 @@ class Builder:
     def _lane(self, site: str, port: Port, src: Node, dst: Node) -> Lane:
         log = self._services.fabric.log
         number = log.lane(LogLane(site, src.name, dst.name, wire.KINDS[port.kind], f"{src.group}->{dst.group}"))
-        lane = Lane(src, dst, self._link(site, src, dst), port.topic, number)
+        lane = Lane(src, dst, self._link(site, src, dst), port, number)
         self._fleet.lanes.append(lane)
         return lane
 

@@ -119,18 +119,19 @@ def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: 
         classes=len(prepared.dataset.classes),
     )
     rows = node_rows(prepared, outcome)
+    table = curve.table(prepared, inference)
     return {
         "schema": 1,
         "scenario": scenario.name,
         "seed": scenario.seed,
         "status": "complete",
         **summary.samples(entries),
-        "accuracy": summary.accuracy(entries, curve.per_camera(prepared, inference)),
+        "accuracy": summary.accuracy(entries, curve.per_camera(prepared, table)),
         "exits": summary.exits(entries),
         "thresholds": scenario.exits.thresholds(),
         "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
         "eq1": equation,
-        "curve": curve.threshold_curve(prepared, inference),
+        "curve": curve.threshold_curve(prepared, table),
         "latency_s": summary.latency(entries),
         "lost": summary.losses(outcome.log),
         "divergences": outcome.divergences,
