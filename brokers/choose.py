@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from brokers import embedded, mosquitto
-from brokers.api import MQTT_5, MQTT_311, BrokerError, Carrier, Notice
+from brokers.api import MQTT_5, MQTT_311, BrokerError, Carrier, Identity, Notice
 from brokers.client import Pool, silent
 from brokers.memory import MemoryCarrier
 from brokers.server import Server
 
+_PROBE_S = 5.0
 _PROTOCOLS = {"5": MQTT_5, "3.1.1": MQTT_311}
 
 
@@ -54,6 +58,37 @@ def open_carrier(
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A broker that works: what it is, and seconds for one message at QoS 1 to go there and back."""
+
+    name: str
+    version: str
+    protocol: str
+    round_trip_s: float
+
+
+def probe(choice: str = "auto", *, notice: Notice = silent) -> Probe:
+    """Tries a broker out with one message.
+
+    Args:
+        choice: as for `open_carrier`.
+        notice: takes plain sentences for the user.
+
+    Raises:
+        BrokerError: it is missing, does not answer or does not carry.
+    """
+    topic = f"fogfleet/probe-{secrets.token_hex(4)}"
+    with open_carrier(choice, notice=notice) as carrier:
+        carrier.connect([Identity(topic.replace("/", "-"), f"{topic}/status", b"offline", (topic,))])
+        started = time.perf_counter()
+        carrier.publish(0, topic, b"there and back", 1)
+        if carrier.take(0, topic, b"there and back", _PROBE_S) is None:
+            raise BrokerError(f"{carrier.name} took a message but did not bring it back within {_PROBE_S:g} s")
+        spoken = next(text for text, level in _PROTOCOLS.items() if level == carrier.protocol)
+        return Probe(carrier.name, carrier.version, spoken, time.perf_counter() - started)
+
+
 def _opened(pool: Pool) -> Iterator[Carrier]:
     try:
         yield pool
@@ -69,7 +104,7 @@ def _server(choice: str, durable: bool, notice: Notice) -> Server:
     if choice != "auto":
         raise BrokerError(f"{choice!r} is no broker; choose auto, memory, mosquitto, embedded or mqtt[s]://host:port")
     if not embedded.installed():
-        raise BrokerError(f"{mosquitto.MISSING} after {embedded.MISSING}")
+        raise BrokerError(f"there is no broker here. {mosquitto.MISSING}; {embedded.MISSING}")
     notice(
         "Mosquitto is not installed: using the slower embedded broker (MQTT 3.1.1). "
         "To get Mosquitto: apt-get install mosquitto"

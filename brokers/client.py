@@ -16,6 +16,8 @@ from brokers.refusals import explain, speaks_another_version
 from brokers.server import Server
 from brokers.wire import Hub
 
+UNKNOWN = "unknown"
+_VERSION_TOPIC, _VERSION_S = "$SYS/broker/version", 0.5
 _JOINING = 64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
 _IN_FLIGHT = 65_000  # of 65 535 packet identifiers, so that some are left for subscribing again
 _TOPIC_BYTES = 65_535
@@ -32,7 +34,7 @@ class Pool:
     Args:
         url: see `parse_url`.
         name: what carries, for run.json.
-        version: the broker's version text, where it is known.
+        version: the broker's version text; where it is unknown, `connect` asks the broker.
         protocol: the MQTT version to try first; where MQTT 5 is refused it is 3.1.1, and `notice` says so.
         persistent: sessions outlive a lost connection (MQTT 5 only), for a durable broker.
         notice: takes plain sentences for the user.
@@ -46,7 +48,7 @@ class Pool:
         url: str,
         *,
         name: str = "mqtt",
-        version: str = "unknown",
+        version: str = UNKNOWN,
         protocol: int = MQTT_5,
         persistent: bool = False,
         notice: Notice = silent,
@@ -59,6 +61,7 @@ class Pool:
         self.version = version
         self.protocol = protocol
         self.counters = Counters()
+        self._url = url
         self._address = parse_url(url)
         self._persistent = persistent
         self._fast = fast
@@ -90,6 +93,8 @@ class Pool:
         self._join(self._connections[1:])
         self._bear(self._connections)
         self._check()
+        if self.version == UNKNOWN:
+            self.version = self._ask_version()
 
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """Sends one message; at QoS 1 and 2 it is kept and sent again after `reconnect` until acknowledged.
@@ -156,6 +161,15 @@ class Pool:
         self._connections.clear()
         self._loop.close()
 
+    def peek(self, receiver: int, topic: str, patience_s: float) -> bytes | None:
+        """The first payload on a topic, whatever it is, left where it is; None after `patience_s`."""
+        box = self._mail.box(receiver, topic)
+        deadline = time.monotonic() + patience_s
+        while not box.queue and (left := deadline - time.monotonic()) > 0:
+            self._check(self._connections[receiver])
+            self._loop.poll(left)
+        return box.queue[0] if box.queue else None
+
     # -- outages
 
     def announce_outage(self) -> None:
@@ -216,6 +230,19 @@ class Pool:
             self._troubles.clear()
             return error
         return None
+
+    def _ask_version(self) -> str:
+        """What the broker calls itself in its `$SYS` tree, if it has one and shows it."""
+        name = f"{self._connections[0].identity.client_id}-version"
+        asking = Pool(self._url, version="", protocol=self.protocol, patience_s=_VERSION_S)
+        try:
+            asking.connect([Identity(name, f"fogfleet/{name}", b"", (_VERSION_TOPIC,))])
+            answer = asking.peek(0, _VERSION_TOPIC, _VERSION_S)
+        except BrokerError:
+            answer = None
+        finally:
+            asking.close()
+        return answer.decode(errors="replace") if answer else UNKNOWN
 
     def _build(self, identities: Sequence[Identity]) -> None:
         hub = Hub(

@@ -13,7 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from brokers.accounts import Accounts
 from brokers.api import MQTT_5, ONLINE, Identity
 from brokers.fastpath import FastPath
-from brokers.framing import MAX_REMAINING
+from brokers.framing import MAX_PACKET
 from brokers.wire import Hub, Wire
 
 _NO_LIMIT = 65_535  # packet identifiers there are, and MQTT 5's default Receive Maximum
@@ -72,7 +72,7 @@ class Connection(Wire):
         self.answered = self.ready = self.born = self.excused = False
         self.refusal: ReasonCode | None = None
         self.held: bytearray | None = None
-        self.max_packet = MAX_REMAINING
+        self.max_packet = MAX_PACKET
         self.fast = FastPath(index, hub, self.trouble)
         self.client = self._paho()
 
@@ -200,11 +200,12 @@ class Connection(Wire):
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         options: dict[str, Any] = {}
+        if hub.protocol == MQTT_5:
+            # never just the first time, paho's default: Mosquitto 2.0.11 does not save sessions begun clean
+            options["clean_start"] = not hub.persistent
         if hub.protocol == MQTT_5 and hub.persistent:
             options["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             options["properties"].SessionExpiryInterval = _SESSION_EXPIRY_S
-        elif hub.protocol == MQTT_5:
-            options["clean_start"] = True
         client.connect_async(hub.address.host, hub.address.port, keepalive=0, **options)
         return client
 
@@ -215,7 +216,7 @@ class Connection(Wire):
             self.refusal = reason
             return
         self.answered = True
-        self.max_packet = getattr(properties, "MaximumPacketSize", MAX_REMAINING)
+        self.max_packet = getattr(properties, "MaximumPacketSize", MAX_PACKET)
         window = getattr(properties, "ReceiveMaximum", _NO_LIMIT)
         # paho ignores the broker's Receive Maximum, and its own setter forbids a change once connected
         client._max_inflight_messages = 0 if window >= _NO_LIMIT else window

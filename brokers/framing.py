@@ -11,6 +11,9 @@ from brokers.api import MQTT_5
 MAX_REMAINING = 268_435_455
 """The largest remaining length (four bytes of seven bits)."""
 
+MAX_PACKET = 1 + 4 + MAX_REMAINING
+"""The largest packet that MQTT can express, in bytes."""
+
 
 def varint(value: int) -> bytes:
     """A variable byte integer, 1 to 4 bytes."""
@@ -26,13 +29,18 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+def length_bytes(value: int) -> int:
+    """How many bytes `varint(value)` has."""
+    return 1 + (value > 127) + (value > 16_383) + (value > 2_097_151)
+
+
 def publish_remaining(topic: str, payload_len: int, qos: int, version: int) -> int:
     """The remaining length of a PUBLISH frame in bytes: topic, packet identifier, properties, payload."""
     return 2 + len(topic.encode()) + (2 if qos else 0) + (1 if version == MQTT_5 else 0) + payload_len
 
 
 def publish_bytes(topic: str, payload_len: int, qos: int, version: int) -> int:
-    """The length of a whole PUBLISH frame in bytes, payload included.
+    """The length of a whole PUBLISH frame in bytes, payload included; above `MAX_PACKET` it cannot be sent.
 
     Args:
         topic: without wildcards.
@@ -41,7 +49,7 @@ def publish_bytes(topic: str, payload_len: int, qos: int, version: int) -> int:
         version: protocol level, 5 or 4 (MQTT 3.1.1).
     """
     remaining = publish_remaining(topic, payload_len, qos, version)
-    return 1 + len(varint(remaining)) + remaining
+    return 1 + length_bytes(remaining) + remaining
 
 
 def ack_bytes(qos: int, version: int) -> int:

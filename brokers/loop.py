@@ -51,7 +51,7 @@ class Loop:
         """Forgets a socket."""
         self.dirty.pop(endpoint, None)
         self._blocked.discard(sock)
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(KeyError, ValueError):  # never registered, or closed by a failed TLS handshake
             self._selector.unregister(sock)
 
     def wrote(self, sock: socket.socket, endpoint: Driven, size: int) -> None:

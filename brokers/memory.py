@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from paho.mqtt.client import topic_matches_sub
 
 from brokers.api import MQTT_5, BrokerError, Counters, Identity
-from brokers.framing import MAX_REMAINING, ack_bytes, publish_bytes
+from brokers.framing import MAX_PACKET, ack_bytes, publish_bytes
 from brokers.mailbox import Mail
 
 
@@ -72,8 +72,8 @@ class MemoryCarrier:
         return tuple(sorted(matched.union(self._exact.get(topic, ()))))
 
     def _count(self, size: int, qos: int, receivers: int) -> None:
-        if size > MAX_REMAINING:
-            raise BrokerError(f"a packet of {size} bytes is above MQTT's limit of {MAX_REMAINING}: send less")
+        if size > MAX_PACKET:
+            raise BrokerError(f"a packet of {size} bytes is above MQTT's limit of {MAX_PACKET}: send less")
         counters, ack = self.counters, ack_bytes(qos, self.protocol)
         rel = 4 if qos == 2 else 0  # of QoS 2's acknowledgements the publisher's side sends PUBREL
         counters.publishes_sent += 1

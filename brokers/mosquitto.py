@@ -97,7 +97,8 @@ class Server(_Server):
     """One Mosquitto.
 
     Args:
-        durable: every change is saved, at a cost of 17 times the speed (measured on 2.0.11).
+        durable: every change is saved, at a cost of 17 times the speed (measured on 2.0.11), but on the turn
+            after the acknowledgement: a kill may lose what was acknowledged in the last tenth of a second.
         binary: which Mosquitto; by default the one that `find` finds.
     """
 

@@ -1,0 +1,181 @@
+"""A real Mosquitto that is killed, paused and restarted under the pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from brokers_kit import burst, fleet, inbox, needs_mosquitto
+
+from brokers import mosquitto
+from brokers.api import BrokerError
+from brokers.client import Pool
+
+pytestmark = needs_mosquitto
+both_ways = pytest.mark.parametrize("fast", [True, False], ids=["fast", "paho"])
+
+
+@pytest.fixture
+def server() -> Iterator[mosquitto.Server]:
+    with mosquitto.Server() as running:
+        yield running
+
+
+def acknowledged(pool: Pool) -> None:
+    """Waits until the broker has acknowledged everything."""
+    deadline = time.monotonic() + 10
+    while any(connection.in_flight() for connection in pool._connections):
+        assert time.monotonic() < deadline
+        pool._loop.poll(0.1)
+
+
+def test_a_broker_that_dies_is_an_error_that_says_so(server: mosquitto.Server) -> None:
+    identities = fleet(3)
+    pool = Pool(server.url)
+    pool.connect(identities)
+    server.kill()
+    with pytest.raises(BrokerError, match=r"lost its connection: .*2 more like it"):
+        pool.take(1, inbox(identities[1]), b"never", 5)
+    with pytest.raises(BrokerError, match="has no connection"):
+        pool.take(1, inbox(identities[1]), b"never", 5)
+    with pytest.raises(BrokerError, match="has no connection"):
+        pool.publish(0, inbox(identities[1]), b"never", 1)
+    pool.close()
+
+
+def test_what_came_before_the_death_can_still_be_taken(server: mosquitto.Server) -> None:
+    identities = fleet(2)
+    pool = Pool(server.url)
+    pool.connect(identities)
+    topic = inbox(identities[1])
+    pool.publish(0, topic, b"first", 1)
+    pool.publish(0, topic, b"second", 1)
+    assert pool.take(1, topic, b"second", 5)
+    server.kill()
+    assert pool.take(1, topic, b"first", 5) == b"first"
+    pool.close()
+
+
+@both_ways
+@pytest.mark.parametrize("qos", [1, 2])
+def test_messages_published_during_an_outage_arrive_after_it(server: mosquitto.Server, qos: int, fast: bool) -> None:
+    """Every client both publishes and subscribes, so none may resume before all have subscribed."""
+    identities = fleet(20)
+    pool = Pool(server.url, fast=fast)
+    pool.connect(identities)
+    pool.announce_outage()
+    server.kill()
+    payloads = [b"%d" % number for number in range(1000)]
+    for number, payload in enumerate(payloads):
+        pool.publish(number % 20, inbox(identities[(number + 7) % 20]), payload, qos)
+    assert pool.take(7, inbox(identities[7]), payloads[0], 5) is None, "an announced outage is no error"
+    server.restart()
+    pool.reconnect()
+    assert pool.missing() == []
+    for number, payload in enumerate(payloads):
+        receiver = (number + 7) % 20
+        assert pool.take(receiver, inbox(identities[receiver]), payload, 10)
+    assert pool.leftovers(0) == 0, "sent once, delivered once"
+    pool.close()
+
+
+@both_ways
+def test_unacknowledged_messages_are_sent_again_as_duplicates(server: mosquitto.Server, fast: bool) -> None:
+    identities = fleet(2)
+    topic = inbox(identities[1])
+    pool = Pool(server.url, fast=fast)
+    pool.connect(identities)
+    server.pause()
+    payloads = [b"%d" % number for number in range(200)]
+    for payload in payloads:
+        pool.publish(0, topic, payload, 1)
+    pool.publish(0, topic, b"at most once", 0)
+    assert pool.take(1, topic, payloads[0], 0.2) is None, "paused"
+    assert pool._connections[0].in_flight() == 200
+    pool.announce_outage()
+    server.kill()
+    server.restart()
+    pool.reconnect()
+    for payload in payloads:
+        assert pool.take(1, topic, payload, 10)
+    acknowledged(pool)
+    assert pool.take(1, topic, b"at most once", 0.1) is None
+    assert pool.counters.publishes_sent == 401
+    pool.close()
+
+
+def test_a_pause_only_delays(server: mosquitto.Server) -> None:
+    identities = fleet(2)
+    pool = Pool(server.url)
+    pool.connect(identities)
+    topic = inbox(identities[1])
+    server.pause()
+    pool.publish(0, topic, b"patience", 1)
+    assert pool.take(1, topic, b"patience", 0.2) is None
+    server.resume()
+    assert pool.take(1, topic, b"patience", 5)
+    pool.close()
+
+
+@both_ways
+def test_one_client_reset_leaves_the_others_alone(server: mosquitto.Server, fast: bool) -> None:
+    identities = fleet(3)
+    pool = Pool(server.url, fast=fast)
+    pool.connect(identities)
+    pool.reset(1)
+    assert pool.missing() == [1]
+    pool.publish(0, inbox(identities[2]), b"past it", 1)
+    assert pool.take(2, inbox(identities[2]), b"past it", 5)
+    pool.publish(1, inbox(identities[2]), b"waits", 1)
+    assert pool.take(2, inbox(identities[2]), b"waits", 0.1) is None
+    assert pool.take(1, inbox(identities[1]), b"never", 5) is None, "at once: it has no connection"
+    pool.reconnect()
+    assert pool.take(2, inbox(identities[2]), b"waits", 5)
+    pool.close()
+
+
+def test_repeated_kills(server: mosquitto.Server) -> None:
+    identities = fleet(6)
+    pool = Pool(server.url)
+    pool.connect(identities)
+    for number in range(5):
+        burst(pool, 0, 5, inbox(identities[5]), 1, 50)
+        pool.announce_outage()
+        server.kill()
+        pool.publish(1, inbox(identities[5]), b"kept %d" % number, 1)
+        server.restart()
+        pool.reconnect()
+        assert pool.take(5, inbox(identities[5]), b"kept %d" % number, 5)
+    pool.close()
+
+
+def test_a_durable_broker_keeps_what_it_acknowledged() -> None:
+    identities = fleet(2)
+    topic = inbox(identities[1])
+    with mosquitto.Server(durable=True) as server:
+        pool = Pool(server.url, persistent=True)
+        pool.connect(identities)
+        pool.reset(1)
+        payloads = [b"%d" % number for number in range(50)]
+        for payload in payloads:
+            pool.publish(0, topic, payload, 1)
+        acknowledged(pool)
+        time.sleep(0.5)  # the last change is saved on the broker's next turn, after its acknowledgement
+        pool.announce_outage()
+        server.kill()
+        server.restart()
+        pool.reconnect()
+        for payload in payloads:
+            assert pool.take(1, topic, payload, 10)
+        pool.close()
+
+
+def test_a_broker_that_does_not_come_back_is_an_error(server: mosquitto.Server) -> None:
+    pool = Pool(server.url)
+    pool.connect(fleet(3))
+    pool.announce_outage()
+    server.kill()
+    with pytest.raises(BrokerError, match="cannot reach"):
+        pool.reconnect()
+    pool.close()
