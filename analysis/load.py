@@ -160,6 +160,11 @@ def as_number(value: Any) -> float:
     return float(value) if math.isfinite(value) else math.nan
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def is_sweep(folder: Path) -> bool:
     """Whether `folder` is a sweep folder (it has an index)."""
     return (folder / "index.parquet").exists()

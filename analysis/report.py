@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis import load, run_report
+from analysis import load, run_report, sweep_report
 from analysis.page import Page
 
 
@@ -38,6 +38,8 @@ def page_of(folder: Path) -> Page:
     Raises:
         load.FolderError: `folder` cannot be reported on.
     """
+    if load.is_sweep(folder):
+        return sweep_report.page(load.sweep(folder))
     return run_report.page(load.run(folder))
 
 

@@ -27,13 +27,11 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def half_width(values: Sequence[float]) -> float:
-    """Half the width of the 95 % confidence interval of a mean (Student's t); NaN for fewer than two values."""
-    known = np.asarray([v for v in values if math.isfinite(v)], dtype=float)
-    if len(known) < 2:
+def t95(freedom: int) -> float:
+    """The two-sided 95 % quantile of Student's t; NaN without a degree of freedom."""
+    if freedom < 1:
         return math.nan
-    t = _T95[len(known) - 2] if len(known) - 1 <= len(_T95) else Z95
-    return float(t * known.std(ddof=1) / math.sqrt(len(known)))
+    return _T95[freedom - 1] if freedom <= len(_T95) else Z95
 
 
 def pareto(cost: npt.ArrayLike, gain: npt.ArrayLike) -> npt.NDArray[np.int64]:

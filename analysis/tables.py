@@ -23,6 +23,7 @@ _WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
     "joules": words.joules,
     "times": words.times,
     "points": words.points,
+    "margin": words.margin,
 }
 
 

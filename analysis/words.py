@@ -50,6 +50,11 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f}{THIN}points".replace("-", "−")
 
 
+def margin(half: float) -> str:
+    """`±0.6 points` of half a confidence interval."""
+    return UNKNOWN if not math.isfinite(half) else f"±{100 * half:.1f}{THIN}points"
+
+
 def size(value: float) -> str:
     """Bytes with a decimal prefix: `48 B`, `12.3 kB`, `4.56 MB`."""
     if not math.isfinite(value):

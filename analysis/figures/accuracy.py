@@ -53,7 +53,7 @@ def against_bytes(run: Run) -> Plot | None:
         _raw_and_eq1(axes, raw, eq1)
         if measured:
             _operating_point(drawing, axes, here)
-        _log_bytes(axes, [*points.payload_bytes, here[0], raw, eq1], (1, 2, 5) if wide else (1, 3))
+        log_bytes(axes, [*points.payload_bytes, here[0], raw, eq1], (1, 2, 5) if wide else (1, 3))
         percent_axis(axes)
         axes.set_ylim(min(0.9, axes.get_ylim()[0] - 0.02), 1.025)
         axes.set_xlabel("payload bytes per camera and sample (log scale)")
@@ -146,7 +146,8 @@ def _operating_point(drawing: Drawing, axes: Axes, here: tuple[float, float]) ->
     )
 
 
-def _log_bytes(axes: Axes, values: list[float], steps: tuple[int, ...]) -> None:
+def log_bytes(axes: Axes, values: list[float], steps: tuple[int, ...]) -> None:
+    """Makes the horizontal axis one of bytes: logarithmic over `values`, ticks at `steps` of every power of ten."""
     positive = [value for value in values if math.isfinite(value) and value > 0]
     low, high = min(positive) / 1.5, max(positive) * 1.35
     axes.set_xscale("log")
