@@ -18,7 +18,7 @@ from brokers.wire import Hub, Wire
 
 _NO_LIMIT = 65_535  # packet identifiers there are, and MQTT 5's default Receive Maximum
 _SESSION_EXPIRY_S = 86_400
-_PUBLISH, _PUBREC, _PUBREL = 0x30, 0x50, 0x60
+_PUBLISH, _PUBACK, _PUBREC, _PUBREL = 0x30, 0x40, 0x50, 0x60
 
 
 class _Paho(mqtt.Client):
@@ -146,8 +146,8 @@ class Connection(Wire):
                 return
         frame = data[start:stop]
         self._accounts.received(frame)
-        if frame[0] & 0xF0 == _PUBREC and len(frame) > 4 and frame[4] >= 0x80:  # paho does not look
-            self.trouble(f"the broker refuses a publish at QoS 2 (reason code {frame[4]:#04x})")
+        if frame[0] & 0xF0 in (_PUBACK, _PUBREC):
+            self._on_acknowledgement(frame)
         self._frame, self._at = frame, 0
         self.client.loop_read()
         if self.client.want_write():
@@ -157,6 +157,13 @@ class Connection(Wire):
         """Lets paho find out."""
         self._frame, self._at = b"", 0
         self.client.loop_read()
+
+    def _on_acknowledgement(self, frame: bytes) -> None:
+        """Looks into a PUBACK or PUBREC: paho overlooks a refusal at QoS 2, and its callback costs much at QoS 0."""
+        if len(frame) > 4 and frame[4] >= 0x80:
+            self.trouble(f"the broker refuses a publish (reason code {frame[4]:#04x})")
+        if int.from_bytes(frame[2:4]) == self._birth_mid:
+            self.born = True
 
     # -- the socket, as paho sees it
 
@@ -196,7 +203,6 @@ class Connection(Wire):
             client.username_pw_set(hub.address.username, hub.address.password)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         options: dict[str, Any] = {}
@@ -232,12 +238,6 @@ class Connection(Wire):
             if reason.is_failure:
                 self.trouble(f"the broker refuses the subscription to {topic!r}: {reason}")
         self.ready = True
-
-    def _on_publish(self, client: mqtt.Client, _: Any, mid: int, reason: ReasonCode, __: Any) -> None:
-        if reason.is_failure:
-            self.trouble(f"the broker refuses a publish: {reason}")
-        if mid == self._birth_mid:
-            self.born = True
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
         try:

@@ -88,7 +88,7 @@ class FastPath:
         if self.unacknowledged.pop(data[body] << 8 | data[body + 1], None) is None:
             return None
         if size > 2 and data[body + 2] >= _FAILURE:
-            self._trouble(f"the broker refuses a publish at QoS 1 (reason code {data[body + 2]:#04x})")
+            self._trouble(f"the broker refuses a publish (reason code {data[body + 2]:#04x})")
         return b""
 
     def _box(self, topic: bytes) -> Box | None:
