@@ -72,10 +72,17 @@ class _Codes:
 
 
 class MessageLog:
-    """Rows are added when a message's fate is known; so the log is ordered by the time of the fate."""
+    """Rows are added when a message's fate is known; so the log is ordered by the time of the fate.
 
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
+    Args:
+        path: where the rows go; None keeps the sums alone (a point of a sweep).
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._writer = None
+        if path is not None:
+            self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
+        self._sums: Counter[tuple[int, tuple[int, int, int], int]] = Counter()
         self._rows: list[tuple[float, float | None, int, int, int, int, int, int, int]] = []
         self._lanes: list[Lane] = []
         self._columns = {name: _Codes() for name in ("site", "src", "dst", "kind")}
@@ -103,11 +110,17 @@ class MessageLog:
         self, sent_s: float, arrived_s: float, lane: int, sample: int, cost: tuple[int, int, int], fault: str
     ) -> None:
         """One message that arrived; `cost` is (payload, mqtt, tcpip) bytes, `fault` is empty where none touched it."""
+        if self._writer is None:
+            self._sums[lane, cost, 0] += 1
+            return
         self._add((sent_s, arrived_s, lane, sample, *cost, 0, self._faults(fault) if fault else -1))
 
     def lost(self, sent_s: float, lane: int, sample: int, cost: tuple[int, int, int], reason: str, fault: str) -> None:
         """One message that never arrives."""
         fate = self._fates(f"lost:{reason}")
+        if self._writer is None:
+            self._sums[lane, cost, fate] += 1
+            return
         self._add((sent_s, None, lane, sample, *cost, fate, self._faults(fault) if fault else -1))
 
     def _add(self, row: tuple[float, float | None, int, int, int, int, int, int, int]) -> None:
@@ -145,6 +158,7 @@ class MessageLog:
                 pa.array(faults, mask=faults < 0), pa.array(self._faults.names, pa.string())
             ),
         ]
+        assert self._writer is not None
         self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
     def _count(self, lanes: np.ndarray, fates: np.ndarray, sizes: list[np.ndarray]) -> None:
@@ -157,10 +171,20 @@ class MessageLog:
             for field, value in zip(("messages", "payload", "mqtt", "tcpip"), (counts, *sums), strict=True):
                 self._totals[(lane.link, lane.kind, fate, field)] += int(value[i])
 
+    def _count_sums(self) -> None:
+        for (number, (payload, mqtt, tcpip), fate), count in self._sums.items():
+            lane, name = self._lanes[number], self._fates.names[fate]
+            key = lane.link, lane.kind, name
+            for field, size in (("messages", 1), ("payload", payload), ("mqtt", mqtt), ("tcpip", tcpip)):
+                self._totals[*key, field] += count * size
+        self._sums.clear()
+
     def close(self) -> None:
         """Flushes and closes the file."""
         self.flush()
-        self._writer.close()
+        self._count_sums()
+        if self._writer is not None:
+            self._writer.close()
 
     def links(self) -> list[str]:
         """The links that carried anything, sorted."""

@@ -6,7 +6,7 @@ its place. Nothing here depends on the wall clock, the network or the machine.
 
 from sim.scenario.expectations import EXPECT_ALIASES, Expectation, expectation
 from sim.scenario.faults import COMMON_KEYS, Fault
-from sim.scenario.load import load, loads
+from sim.scenario.load import build, load, loads
 from sim.scenario.model import Camera, Cloud, Gateway, Link, Node, NodeInstance, Scenario
 from sim.scenario.parts import (
     Aggregate,

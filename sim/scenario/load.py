@@ -57,6 +57,25 @@ def loads(
     return _build(text.encode("utf-8", "surrogatepass"), name, Path(name), overrides, seed, fault_kinds)
 
 
+def build(data: dict[str, Any], path: Path, *, fault_kinds: FaultKinds = NO_KINDS) -> Scenario:
+    """The scenario in plain data, as `Scenario.to_json` gives it and a sweep changes it.
+
+    Args:
+        data: as a file would have it; it is not changed.
+        path: where it came from; relative data paths resolve against its folder.
+        fault_kinds: the known kinds of faults by name.
+
+    Raises:
+        ScenarioError: it is not a valid scenario; it holds every problem.
+    """
+    scenario, findings = validate(data, fault_kinds)
+    if scenario is None or findings:
+        nowhere = Document(data, {(): Place(str(path), 0, 0)})
+        raise ScenarioError(_in_order([problem(nowhere, finding) for finding in findings], str(path)))
+    scenario._path = path
+    return scenario
+
+
 def _read(path: Path) -> bytes:
     """The bytes of a file, one more than allowed at most."""
     try:

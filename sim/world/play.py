@@ -42,7 +42,7 @@ def play(
     prepared: Prepared,
     inference: Inference,
     carrier: Carrier,
-    messages: Path,
+    messages: Path | None,
     run: str,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -52,7 +52,7 @@ def play(
         prepared: scenario, data, network.
         inference: the network's answers.
         carrier: a broker's client side, not yet connected.
-        messages: where `messages.parquet` goes.
+        messages: where `messages.parquet` goes; None: nowhere, only the sums are kept.
         run: the run's token in its topics.
         progress: told of the samples that are due.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sim import data, ddnn, scenario
 from sim.world.plan import Plan
@@ -20,6 +21,15 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
         ScenarioError: with every problem at once.
     """
     return scenario.load(Path(path), overrides=overrides, seed=seed)
+
+
+def build(plain: dict[str, Any], path: Path) -> scenario.Scenario:
+    """A scenario from plain data with all known fault kinds; `path` is where it was read from.
+
+    Raises:
+        ScenarioError: with every problem at once.
+    """
+    return scenario.build(plain, path)
 
 
 @dataclass(frozen=True)

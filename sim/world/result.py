@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,32 @@ def write_nodes(prepared: Prepared, outcome: Outcome, path: Path) -> None:
 
 def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: str) -> dict[str, Any]:
     """Everything in `summary.json` but the expectations; nothing in it depends on wall time."""
+    scenario, table = prepared.scenario, curve.table(prepared, inference)
+    return {
+        "schema": 1,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "status": "complete",
+        **figures(prepared, inference, outcome, curve.per_camera(prepared, table)),
+        "curve": curve.threshold_curve(prepared, table),
+        "checks": {"fates": True, "conservation": True},
+        "mode": mode,
+        "topology": _topology(prepared),
+        "network": _network(prepared),
+        "data": {
+            "name": prepared.dataset.name,
+            "samples": len(prepared.dataset.labels),
+            "test": len(prepared.dataset.test),
+            "classes": list(prepared.dataset.classes),
+            "sha256": prepared.dataset.sha256,
+        },
+    }
+
+
+def figures(
+    prepared: Prepared, inference: Inference, outcome: Outcome, per_camera: Mapping[str, float | None]
+) -> dict[str, Any]:
+    """What was measured in a run: samples, accuracy, bytes, latency, losses, energy and money."""
     scenario, plan = prepared.scenario, prepared.plan
     entries = [entry for _, _, entry in outcome.book.entries()]
     raw_bytes = int(np.prod(prepared.dataset.images.shape[2:]))
@@ -119,19 +146,13 @@ def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: 
         classes=len(prepared.dataset.classes),
     )
     rows = node_rows(prepared, outcome)
-    table = curve.table(prepared, inference)
     return {
-        "schema": 1,
-        "scenario": scenario.name,
-        "seed": scenario.seed,
-        "status": "complete",
         **summary.samples(entries),
-        "accuracy": summary.accuracy(entries, curve.per_camera(prepared, table)),
+        "accuracy": summary.accuracy(entries, per_camera),
         "exits": summary.exits(entries),
         "thresholds": scenario.exits.thresholds(),
         "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
         "eq1": equation,
-        "curve": curve.threshold_curve(prepared, table),
         "latency_s": summary.latency(entries),
         "lost": summary.losses(outcome.log),
         "divergences": outcome.divergences,
@@ -139,17 +160,6 @@ def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: 
         "energy_j": sum(row["energy_j"] for row in rows),
         "cost": sum(row["cost"] for row in rows),
         "virtual_s": outcome.virtual_s,
-        "checks": {"fates": True, "conservation": True},
-        "mode": mode,
-        "topology": _topology(prepared),
-        "network": _network(prepared),
-        "data": {
-            "name": prepared.dataset.name,
-            "samples": len(prepared.dataset.labels),
-            "test": len(prepared.dataset.test),
-            "classes": list(prepared.dataset.classes),
-            "sha256": prepared.dataset.sha256,
-        },
     }
 
 

@@ -44,6 +44,7 @@ def simulate(
     broker: str = "auto",
     out: Path = Path("runs"),
     argv: Sequence[str] = (),
+    run_id: str | None = None,
     notice: Notice = lambda text: None,
     progress: Progress | None = None,
 ) -> RunResult:
@@ -55,16 +56,17 @@ def simulate(
         broker: which one in lockstep: auto, mosquitto, embedded, or a URL.
         out: parent of the run folders.
         argv: the command line, for `run.json`.
+        run_id: name of the run folder; None: from the time and at random.
         notice: told what a person should know (a fallback, a trained network).
         progress: told how far training and simulation are.
 
     Raises:
         FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     folder = RunFolder(out / scenario.name, run_id)
     record = _record(scenario, mode, argv, run_id)
-    folder.write_text("scenario.yaml", _as_given(scenario))
+    folder.write_text("scenario.yaml", as_given(scenario))
     folder.write_json("scenario.json", scenario.to_json())
     try:
         return _simulate(scenario, mode, broker, folder, record, notice, progress)
@@ -151,13 +153,14 @@ def _record(scenario: Scenario, mode: Mode, argv: Sequence[str], run_id: str) ->
         "mode": mode,
         "argv": list(argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": python_version(), "platform": platform(), **_versions()},
-        "git_commit": _git_commit(),
+        "versions": {"python": python_version(), "platform": platform(), **versions()},
+        "git_commit": git_commit(),
         "sha256": {"scenario": hashlib.sha256(resolved).hexdigest()},
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of FogFleet and of the libraries that take part in a run."""
     found = {}
     for name in LIBRARIES:
         try:
@@ -167,7 +170,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of the current folder, if it is a checkout and git is there."""
     try:
         answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
@@ -176,7 +179,8 @@ def _git_commit() -> str | None:
     return answer.stdout.strip()
 
 
-def _as_given(scenario: Scenario) -> str:
+def as_given(scenario: Scenario) -> str:
+    """The text of the scenario's file."""
     try:
         return scenario.path.read_text(encoding="utf-8")
     except OSError:
