@@ -75,6 +75,7 @@ def _traffic(run: Run) -> Section:
         _raw_table(per, eq1, raw),
         _split_table(run, "by_link", "link"),
         _split_table(run, "by_kind", "kind"),
+        _fate_table(run),
     ]
     return Section("communication", "Communication cost", finding + ".", plots, tables)
 
@@ -112,6 +113,14 @@ def _split_table(run: Run, by: str, what: str) -> Table:
         f"bytes_{by}", f"Bytes by {'link' if by == 'by_link' else 'kind of message'}", frame,
         {name: kind for name, kind in kinds.items() if name in frame}, dict(BYTE_NAME), aside=True,
     )  # fmt: skip
+
+
+def _fate_table(run: Run) -> Table:
+    frame = traffic.by_fate(run)
+    kinds = {"samples": "count", "messages": "number"} | dict.fromkeys([*traffic.PARTS, "total"], "size")
+    caption = "What a sample cost, by where it ended"
+    note = "Means a sample, over all its cameras and links."
+    return Table("bytes_by_exit", caption, frame, kinds if len(frame) else {}, dict(BYTE_NAME), note, aside=True)
 
 
 def _fleet(run: Run) -> Section:

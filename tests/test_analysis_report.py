@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis import load, plots, report, run_report
+from analysis.figures import traffic
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,15 @@ def test_the_operating_point_is_where_the_run_was_measured(folder: Path) -> None
     axes = points[0].draw(True).figure.axes[0]
     diamonds = [line.get_xydata() for line in axes.lines if line.get_marker() == "D"]
     assert np.asarray(diamonds).tolist() == [[[payload, run.number("accuracy.overall")]]]
+
+
+def test_bytes_by_exit_add_up_to_all_bytes(folder: Path) -> None:
+    run = load.run(folder)
+    table = traffic.by_fate(run)
+    assert table.fate.tolist() == ["local", "cloud", "dropped:gateway-down"]
+    assert table.samples.sum() == 171
+    for part in ("payload", "header", "mqtt", "tcpip"):
+        assert (table[part] * table.samples).sum() == pytest.approx(run.messages[f"{part}_bytes"].sum())
 
 
 def test_expectations_show_pass_and_fail(tmp_path: Path) -> None:

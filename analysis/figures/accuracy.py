@@ -48,9 +48,9 @@ def against_bytes(run: Run) -> Plot | None:
         drawing = Drawing(figure(wide, 3.9, 3.8))
         axes = calm(drawing.figure.add_subplot())
         if not points.empty:
-            _draw_curve(drawing, axes, points, wide)
+            _draw_curve(drawing, axes, points, eq1, wide)
         _reference_lines(axes, run)
-        _raw_and_eq1(axes, raw, eq1)
+        _raw_and_eq1(axes, raw, eq1, here[0] if measured else eq1)
         if measured:
             _operating_point(drawing, axes, here)
         log_bytes(axes, [*points.payload_bytes, here[0], raw, eq1], (1, 2, 5) if wide else (1, 3))
@@ -72,7 +72,7 @@ def against_bytes(run: Run) -> Plot | None:
     )
 
 
-def _draw_curve(drawing: Drawing, axes: Axes, points: pd.DataFrame, wide: bool) -> None:
+def _draw_curve(drawing: Drawing, axes: Axes, points: pd.DataFrame, eq1: float, wide: bool) -> None:
     (line,) = axes.plot(
         points.payload_bytes, points.accuracy, color=LIGHT["blue"], marker="o", markersize=3.6, label="Eq. 1 over T"
     )
@@ -86,7 +86,9 @@ def _draw_curve(drawing: Drawing, axes: Axes, points: pd.DataFrame, wide: bool) 
     # From high T (few bytes, far apart on a log axis) to low T, where many thresholds share one point.
     for row in points[::-1].to_dict("records"):
         x = math.log10(max(float(row["payload_bytes"]), 1e-9))
-        if all(abs(x - other) > (0.14 if wide else 0.24) for other in placed):
+        apart = 0.14 if wide else 0.24
+        over_line = eq1 > 0 and abs(x - math.log10(eq1)) < apart / 2
+        if not over_line and all(abs(x - other) > apart for other in placed):
             placed.append(x)
             axes.annotate(
                 f"T={row['threshold']:g}", (row['payload_bytes'], row['accuracy']), (0, 6), textcoords="offset points",
@@ -111,8 +113,8 @@ def _reference_lines(axes: Axes, run: Run) -> None:
             )  # fmt: skip
 
 
-def _raw_and_eq1(axes: Axes, raw: float, eq1: float) -> None:
-    """Both as upright lines named above the frame, and how far apart they are."""
+def _raw_and_eq1(axes: Axes, raw: float, eq1: float, payload: float) -> None:
+    """Both as upright lines named above the frame, and how far `payload` is from raw offload."""
     marks = ((raw, "raw offload", LIGHT["red"], "-", "right"), (eq1, "Eq. 1", LIGHT["blue"], (0, (4, 2)), "center"))
     for value, label, colour, style, side in marks:
         if math.isfinite(value) and value > 0:
@@ -121,12 +123,12 @@ def _raw_and_eq1(axes: Axes, raw: float, eq1: float) -> None:
                 f"{label} {words.size(value)}", (value, 1), (0, 4), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha=side, fontsize=8, color=colour,
             )  # fmt: skip
-    if eq1 > 0 and raw > 1.5 * eq1:
+    if payload > 0 and raw > 1.5 * payload:
         height, across = 0.32, ("data", "axes fraction")
         arrow = {"arrowstyle": "<->", "color": MUTED, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 1}
-        axes.annotate("", (eq1, height), (raw, height), xycoords=across, textcoords=across, arrowprops=arrow)
+        axes.annotate("", (payload, height), (raw, height), xycoords=across, textcoords=across, arrowprops=arrow)
         axes.annotate(
-            f"{words.times(raw / eq1)} less", (math.sqrt(raw * eq1), height), (0, 4), xycoords=across,
+            f"{words.times(raw / payload)} less", (math.sqrt(raw * payload), height), (0, 4), xycoords=across,
             textcoords="offset points", ha="center", fontsize=9, fontweight="bold", color=INK,
         )  # fmt: skip
 

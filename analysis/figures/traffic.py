@@ -29,6 +29,23 @@ def split(run: Run, by: str) -> pd.DataFrame:
     return frame.sort_values("total", ascending=False, kind="stable")
 
 
+def by_fate(run: Run) -> pd.DataFrame:
+    """What a sample cost by where it ended: samples, messages and mean bytes a sample, over all links."""
+    keys, sizes = ["site", "sample"], {f"{part}_bytes": part for part in PARTS}
+    samples = run.decisions[[*keys, "fate"]].dropna(subset=["sample"])
+    spent = run.messages[[*keys, *sizes]].dropna(subset=["sample"]).rename(columns=sizes)
+    if samples.empty or spent.empty:
+        return pd.DataFrame()
+    spent[list(PARTS)] = spent[list(PARTS)].astype(float)
+    totals = spent.assign(messages=1.0).groupby(keys)[["messages", *PARTS]].sum().reset_index()
+    each = samples.merge(totals, on=keys, how="left").fillna(dict.fromkeys(("messages", *PARTS), 0.0))
+    grouped = each.groupby("fate")
+    table = grouped[["messages", *PARTS]].mean()
+    table.insert(0, "samples", grouped.size())
+    table["total"] = table[list(PARTS)].sum(axis=1)
+    return table.reindex(words.ordered_exits(list(table.index))).reset_index()
+
+
 def per_sample(run: Run) -> Plot | None:
     """Bytes per camera and sample: raw offload, Eq. 1, measured, and measured with everything around it."""
     parts = {part: run.number(f"{PER_SAMPLE}.{part}") for part in PARTS}
