@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
+_NUMBER = r"[0-9]{1,16}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?"
 _QUANTITY = re.compile(rf"(?P<number>[+-]?{_NUMBER}) ?(?P<unit>[^\s0-9][^\s]*)?")
 _NON_ZERO = r"(?=[0-9.]*[1-9])"
 
@@ -61,7 +61,8 @@ class Dimension:
         match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
         if match is None or match["unit"] not in self.units:
             raise ValueError(self._complaint(text, match))
-        value = float(Fraction(match["number"]) * self.units[match["unit"]])
+        exact = Fraction(match["number"]) * self.units[match["unit"]]
+        value = float(min(exact, Fraction(2 * self.most)))  # what is far too large may not even fit a float
         if not self.least <= value <= self.most or match["number"].startswith("-"):
             raise ValueError(f"{shown(text)} is out of range; {self._range()}")
         return value
@@ -69,7 +70,7 @@ class Dimension:
     def format(self, value: float) -> str:
         """The shortest text of a value in SI that `parse` turns back into exactly the same float."""
         largest_first = sorted(self.units, key=lambda name: -self.units[name])
-        for name in [*(n for n in largest_first if self.units[n] <= value), *reversed(largest_first)]:
+        for name in [*(n for n in largest_first if self.units[n] <= value), self._base()]:
             text = f"{_number(float(Fraction(value) / self.units[name]))} {name}"
             match = _QUANTITY.fullmatch(text)
             if match is not None and float(Fraction(match["number"]) * self.units[name]) == value:

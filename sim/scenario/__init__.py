@@ -53,6 +53,7 @@ __all__ = [
     "Sweep",
     "Tariffs",
     "Training",
+    "build",
     "expectation",
     "json_schema",
     "load",

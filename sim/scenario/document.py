@@ -101,6 +101,8 @@ class _Expander:
             first[name] = key.place
             document.keys[*path, name] = key.place
             data[name] = self.expand(value, (*path, name), document)
+            if data[name] is None and value.place.line > key.place.line:
+                document.values[*path, name] = key.place  # an empty value stands, for the parser, at the next key
         for value in merges:
             self._merge(value, path, document, data)
         return data

@@ -16,7 +16,7 @@ from sim.scenario.faults import FaultKinds, read_faults
 from sim.scenario.model import Scenario
 from sim.scenario.overrides import UnknownPathError, assign, put
 from sim.scenario.problems import Finding, did_you_mean, problem, translate
-from sim.scenario.text import MAX_BYTES, NotReadableError, decode
+from sim.scenario.text import MAX_BYTES, NotReadableError, Place, decode
 from sim.scenario.trials import try_sweep
 from sim.units import shown
 

@@ -123,7 +123,8 @@ def _step(annotation: Any, data: Any, part: str, path: Path, whole: bool) -> tup
     kinds = models(annotation)
     if kinds == [Fault]:
         return part, None
-    known = [kind for kind in kinds if isinstance(data, dict) and {data.get("role"), data.get("kind")} & {*tags(kind)}]
+    chosen = [data.get("role"), data.get("kind")] if isinstance(data, dict) else []
+    known = [kind for kind in kinds if any(tag in chosen for tag in tags(kind))]
     for kind in known or kinds:
         if part in keys(kind):
             return part, follow(kind, (part,))

@@ -28,7 +28,7 @@ def did_you_mean(word: object, known: Iterable[str], *, listing: bool = True) ->
     names, text = list(known), str(word)[:80]
     # Comparing is slow, and a file may hold thousands of names and of errors.
     alike = [name for name in names if abs(len(name) - len(text)) <= 4][:50]
-    near = difflib.get_close_matches(text, alike, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(text, alike, n=1, cutoff=0.6 if len(text) > 2 else 0.5)
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}" if names and listing else ""

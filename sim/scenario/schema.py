@@ -32,20 +32,36 @@ def json_schema(fault_kinds: FaultKinds = NO_KINDS) -> dict[str, Any]:
     """
     schema = _plain(Scenario)
     definitions = schema.setdefault("$defs", {})
-    for unused in ("Fault", "BaseModel"):
-        definitions.pop(unused, None)
     properties = schema["properties"]
     properties["data"] = _data(properties["data"])
     properties["faults"] = _faults(fault_kinds, definitions, properties["faults"])
     for key, examples in _EXAMPLES.items():
         properties[key]["examples"] = examples
-    title = "FogFleet scenario"
-    return {"$schema": DIALECT, **_tidy(schema), "title": title}
+    _prune(schema)
+    return {"$schema": DIALECT, **_tidy(schema), "title": "FogFleet scenario"}
 
 
 def schema_text(fault_kinds: FaultKinds = NO_KINDS) -> str:
     """The schema as it stands in `scenarios/schema.json`."""
     return json.dumps(json_schema(fault_kinds), indent=2, ensure_ascii=False) + "\n"
+
+
+def _prune(schema: dict[str, Any]) -> None:
+    """Takes out definitions that nothing refers to, such as the entry of `faults` that the kinds replace."""
+    definitions = schema.pop("$defs")
+    wanted = _references(schema)
+    used: dict[str, Any] = {}
+    while wanted:
+        name = wanted.pop()
+        used[name] = definitions[name]
+        wanted |= _references(definitions[name]) - set(used)
+    schema["$defs"] = {name: used[name] for name in sorted(used)}
+
+
+def _references(node: Any) -> set[str]:
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    own = {node["$ref"].rpartition("/")[2]} if isinstance(node, dict) and isinstance(node.get("$ref"), str) else set()
+    return own.union(*map(_references, inside))
 
 
 def _plain(model: type[BaseModel]) -> dict[str, Any]:
@@ -73,7 +89,7 @@ def _faults(kinds: FaultKinds, definitions: dict[str, Any], described: dict[str,
 def _entry(kind: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
     common, own = _plain(Fault), _plain(kind)
     for schema in (common, own):
-        definitions.update({n: d for n, d in schema.pop("$defs", {}).items() if n != "BaseModel"})
+        definitions.update(schema.pop("$defs", {}))
     shared = {key: common["properties"][key] for key in COMMON_KEYS}
     needed = [key for key in common["required"] if key in shared]
     own["properties"] = {**own["properties"], **shared}

@@ -16,10 +16,10 @@ from sim.scenario.problems import Finding
 from sim.scenario.sweeps import axis_values
 from sim.units import shown
 
-MAX_TRIALS = 2000
+MAX_TRIALS = 1000
 """How many values are tried in a scenario of usual size, fewer in a larger one, to keep checking under a second; a run
 checks its own point in any case."""
-USUAL_SIZE = 200
+USUAL_SIZE = 100
 MAX_FINDINGS = 20
 """With more findings than these, no values are tried: each would find them all again."""
 
