@@ -7,7 +7,7 @@ costs one heap entry and one function call.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import simpy
@@ -36,6 +36,10 @@ def _fire(call: Call) -> None:
         call.function(call.argument)
 
 
+def _is(event: object, wanted: Callable[[Call], bool]) -> bool:
+    return type(event) is Call and event.function is not None and wanted(event)
+
+
 class Clock(simpy.Environment):
     """`simpy.Environment` plus `at`; time in seconds."""
 
@@ -50,6 +54,24 @@ class Clock(simpy.Environment):
         call = Call(function, argument)
         heappush(self._queue, (when_s, NORMAL, next(self._eid), call))  # type: ignore[misc]
         return call
+
+    def pending(self, wanted: Callable[[Call], bool]) -> list[tuple[float, Call]]:
+        """The calls on the heap that `wanted` picks, in their order."""
+        entries: list[Any] = sorted(entry for entry in self._queue if _is(entry[3], wanted))
+        return [(when_s, call) for when_s, _, _, call in entries]
+
+    def withdraw(self, wanted: Callable[[Call], bool]) -> list[tuple[float, Call]]:
+        """Takes the calls that `wanted` picks off the heap, in their order; `restore` puts one back."""
+        taken = self.pending(wanted)
+        if taken:
+            calls = {id(call) for _, call in taken}
+            self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in calls]  # `finish` holds the list
+            heapify(self._queue)
+        return taken
+
+    def restore(self, when_s: float, call: Call) -> None:
+        """Puts a withdrawn call back, for `when_s` or for now if that is past."""
+        heappush(self._queue, (max(when_s, self._now), NORMAL, next(self._eid), call))  # type: ignore[misc]
 
     def until(self, when_s: float) -> simpy.Event:
         """An event for `yield` that comes at the absolute time `when_s` (no rounding of now + delay)."""

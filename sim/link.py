@@ -98,6 +98,11 @@ class Link:
         self._last_arrival_s = max(self._last_arrival_s, arrival_s)
         return Passage(self._last_arrival_s, None, attempt)
 
+    def clear(self, now_s: float) -> None:
+        """The line goes dead: nothing waits or is being sent any more."""
+        self._free_s = self._last_arrival_s = now_s
+        self._leaving.clear()
+
     def waiting(self, now_s: float) -> int:
         """Messages that wait or are being sent at `now_s`."""
         return sum(1 for departure_s in self._leaving if departure_s > now_s)

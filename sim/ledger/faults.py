@@ -34,19 +34,25 @@ class Injection:
 
 
 class FaultLog:
-    """All injections of a run, and the scheduled faults that never fired."""
+    """All injections of a run, and the scheduled faults that never fired.
+
+    Attributes:
+        missed: those, in words; a fault that leaves its coming to chance is none of them.
+    """
 
     def __init__(self) -> None:
         self.rows: list[Injection] = []
+        self.missed: list[str] = []
 
-    def start(self, kind: str, target: str, now_s: float, parameters: str) -> Injection:
-        """Adds the row of an injection that begins now."""
-        row = Injection(kind, target, now_s, None, parameters, True)
+    def start(self, kind: str, target: str, now_s: float, parameters: str, *, fired: bool = True) -> Injection:
+        """Adds the row of an injection that begins now; `fired` is False until it has touched something."""
+        row = Injection(kind, target, now_s, None, parameters, fired)
         self.rows.append(row)
         return row
 
     def never_fired(self, kind: str, target: str, parameters: str) -> None:
-        """Adds the row of a scheduled fault that did not happen."""
+        """Adds the row of a scheduled fault that did not happen, or touched nothing."""
+        self.missed.append(f"{kind} on {target}")
         self.rows.append(Injection(kind, target, None, None, parameters, False))
 
     def write(self, path: Path) -> None:

@@ -27,6 +27,7 @@ _SCHEMA: Final = pa.schema(
         ("decided_s", pa.float64()),
         ("devices_used", pa.int16()),
         ("fate", pa.string()),
+        ("fault", pa.string()),
     ]
 )
 
@@ -43,6 +44,7 @@ class Sample:
     entropy: float | None = None
     decided_s: float | None = None
     devices_used: int = 0
+    faults: str | None = None
 
     @property
     def fate(self) -> str:
@@ -71,6 +73,25 @@ class SampleBook:
         entry = self._samples[site, sample]
         if stage > entry.stage:
             entry.stage = stage
+
+    def knows(self, site: int, sample: int) -> bool:
+        """Whether there is such a sample."""
+        return (site, sample) in self._samples
+
+    def touch(self, site: int, sample: int, fault: str) -> None:
+        """Notes that a fault touched the sample; a forged sample that does not exist is nobody's."""
+        entry = self._samples.get((site, sample))
+        if entry is None:
+            return
+        known = entry.faults.split("+") if entry.faults else []
+        new = [name for name in fault.split("+") if name not in known]
+        if new:
+            entry.faults = "+".join([*known, *new])
+
+    def captured_early(self, site: int, sample: int, now_s: float) -> None:
+        """A camera whose clock is ahead took the sample before it was due."""
+        entry = self._samples[site, sample]
+        entry.captured_s = min(entry.captured_s, now_s)
 
     def is_decided(self, site: int, sample: int) -> bool:
         """Whether an exit has classified the sample."""
@@ -125,6 +146,7 @@ class SampleBook:
             pa.array([entry.decided_s for entry in entries], pa.float64()),
             pa.array([entry.devices_used for entry in entries], pa.int16()),
             pa.array([entry.fate for entry in entries], pa.string()),
+            pa.array([entry.faults for entry in entries], pa.string()),
         ]
         table = pa.Table.from_arrays(columns, schema=_SCHEMA)
         pq.write_table(table, path, compression="zstd", store_schema=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Generator
-from typing import Any, Literal
+from collections.abc import Callable, Generator
+from typing import Any, Literal, Protocol
 
 import simpy
 
@@ -28,46 +29,70 @@ from sim.wire import (
 Sends = Literal["scores", "features", "raw"]
 
 
+class Tamper(Protocol):
+    """What a camera under sensor and model faults sees and computes; `scene` is the sample that stands before it."""
+
+    def raw(self, camera: Camera, sample: int, scene: int) -> bytes: ...
+    def output(self, camera: Camera, sample: int, scene: int) -> DeviceOutput: ...
+
+
 class Camera(Node):
     """One camera. `sends` is what follows a capture: scores (and features on request), features, or the raw image.
 
     Attributes:
         left: samples that left at the device exit of this camera.
+        tamper: makes what this camera sees and computes under faults; None without.
+        skew: true time at which this camera's clock shows a given time; None while it is right.
+        thaw: what a paused camera waits for; None while it is not.
     """
 
-    __slots__ = ("_buffer", "_capacity", "_period_s", "_sends", "left")
+    __slots__ = ("_buffer", "_capacity", "_sends", "left", "period_s", "skew", "tamper", "thaw")
 
     def __init__(self, *args: Any, sends: Sends, period_s: float, buffer: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._sends = sends
-        self._period_s = period_s
+        self.period_s = period_s
         self._capacity = buffer
         self._buffer: OrderedDict[int, DeviceOutput] = OrderedDict()
         self.left = 0
+        self.tamper: Tamper | None = None
+        self.skew: Callable[[float], float] | None = None
+        self.thaw: simpy.Event | None = None
 
     def run(self, samples: int) -> Generator[simpy.Event, None, None]:
         """The camera as a SimPy process: one capture a period, each followed by the device section."""
         clock = self.services.clock
         flops = 0.0 if self._sends == "raw" else self.services.flops["device"]
         for sample in range(samples):
-            due_s = sample * self._period_s
+            due_s = sample * self.period_s
+            if self.skew is not None:
+                due_s = max(clock.now, self.skew(due_s))
             yield clock.until(self.reserve(due_s, flops))
+            if self.thaw is not None:
+                yield self.thaw
             if self.up and self.up_since_s <= due_s:
-                self._capture(sample)
+                self._capture(sample, due_s)
+            elif self.faults:
+                self.services.book.touch(self.site, sample, self.faults)
 
     def forget(self) -> None:
         """Loses the buffered features (a crash without persistent memory)."""
         self._buffer.clear()
 
-    def _capture(self, sample: int) -> None:
+    def _capture(self, sample: int, due_s: float) -> None:
         services = self.services
         self.captured += 1
         services.book.reach(self.site, sample, CAPTURED)
-        picture = services.pictures(self.site, sample)
+        scene = sample if self.skew is None else self._scene(sample, due_s)
+        picture = services.pictures(self.site, scene)
+        tamper = self.tamper
         if self._sends == "raw":
-            self._publish(RAW, sample, services.inference.raw(picture, self.index), UINT8, 0)
+            raw = services.inference.raw(picture, self.index) if tamper is None else tamper.raw(self, sample, scene)
+            self._publish(RAW, sample, raw, UINT8, 0)
             return
-        output = services.inference.device(picture, self.index)
+        output = (
+            services.inference.device(picture, self.index) if tamper is None else tamper.output(self, sample, scene)
+        )
         if self._leaves(sample, output):
             return
         flags = ABSENT if output.absent else 0
@@ -76,6 +101,13 @@ class Camera(Node):
             return
         self._keep(sample, output)
         self._publish(SCORES, sample, output.scores, FLOAT32, flags)
+
+    def _scene(self, sample: int, due_s: float) -> int:
+        """What stands before a camera that takes `sample` at the wrong time: the scene of that time."""
+        book = self.services.book
+        book.captured_early(self.site, sample, due_s)
+        scene = max(0, math.floor(due_s / self.period_s + 1e-9))
+        return scene if book.knows(self.site, scene) else sample
 
     def _leaves(self, sample: int, output: DeviceOutput) -> bool:
         """The device exit: a camera that sees the object and is sure enough decides alone."""

@@ -6,17 +6,21 @@ carrier brought back, never a copy kept here (DESIGN, section 3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sim import wire
 from sim.clock import Clock
 from sim.ledger.messages import MessageLog
-from sim.link import Link
 from sim.meter import Cost, Framing, leg_cost
+from sim.nodes.lanes import Copy, Gate, Lane, Message, Port
 
 if TYPE_CHECKING:
     from sim.nodes.node import Node
+
+
+MOST_EXPECTED: Final = 4096
+"""More messages than this no sender can promise: a group has no more nodes."""
 
 
 class Carrier(Protocol):
@@ -27,56 +31,11 @@ class Carrier(Protocol):
     def discard(self, receiver: int, topic: str, payload: bytes) -> None: ...
 
 
-class Lane:
-    """One kind of message between two nodes: its link, its receiver, its number in the ledger."""
-
-    __slots__ = ("around", "dst", "link", "messages", "number", "payload_bytes", "src", "topic")
-
-    def __init__(self, src: Node, dst: Node, link: Link, topic: str, number: int) -> None:
-        self.src = src
-        self.dst = dst
-        self.link = link
-        self.topic = topic
-        self.number = number
-        self.around: Around | None = None
-        self.messages = 0
-        self.payload_bytes = 0
-
-
-class Port:
-    """Where a node publishes one kind of message: a topic and the lanes to its subscribers."""
-
-    __slots__ = ("costs", "kind", "lanes", "src", "topic")
-
-    def __init__(self, src: Node, kind: int, topic: str) -> None:
-        self.src = src
-        self.kind = kind
-        self.topic = topic
-        self.lanes: list[Lane] = []
-        self.costs: dict[int, Cost] = {}
-
-
-class Message(NamedTuple):
-    """A message on its lane, as a fault sees it; `frame` is header and payload."""
-
-    lane: Lane
-    kind: int
-    origin: int
-    sample: int
-    frame: bytes
-    cost: Cost
-    legs: int
-    fault: str
-
-
-Forward = Callable[[Message, float], None]
-Around = Callable[[Message, Forward], None]
-
-
 class Fabric:
     """Carries messages between nodes; counts each one when it is sent and when its fate is known.
 
     Attributes:
+        gate: looks at a message before it travels; True: it is dealt with. None without a fault.
         divergences: messages that should have arrived by the model but that the broker did not bring.
         overheard_bytes: MQTT bytes of deliveries to subscribers that a message was not meant for.
     """
@@ -86,11 +45,12 @@ class Fabric:
     ) -> None:
         self.clock = clock
         self.log = log
+        self.carrier = carrier
+        self.qos = qos
+        self.gate: Gate | None = None
         self.divergences = 0
         self.overheard_bytes = 0
-        self._carrier = carrier
         self._framing = framing
-        self._qos = qos
         self._patience_s = patience_s
 
     def publish(
@@ -112,60 +72,167 @@ class Fabric:
         cost = port.costs.get(len(payload))
         if cost is None:
             cost = port.costs[len(payload)] = leg_cost(self._framing, port.topic, len(payload))
-        self._carrier.publish(src.client, port.topic, frame, self._qos)
         src.sent += 1
         src.sent_bytes += len(frame)
         src.bytes_up += cost.link_bytes
-        legs = 2
+        copy = None
+        if self.gate is not None or port.tampered:
+            copy = Copy(self, port, frame, src.client)
+        else:
+            self.carrier.publish(src.client, port.topic, frame, self.qos)
+        legs, now_s = 2, self.clock.now
         for lane in port.lanes:
             if to is not None and lane.dst.index not in to:
-                self._carrier.discard(lane.dst.client, port.topic, frame)
-                self.overheard_bytes += len(frame) + cost.mqtt_bytes
+                self.overhear(lane, frame) if copy is None else copy.decline(lane)
                 continue
             lane.messages += 1
             lane.payload_bytes += len(payload)
-            message = Message(lane, port.kind, origin, sample, frame, cost, legs, "")
+            message = Message(lane, port.kind, origin, sample, frame, cost, legs, now_s, src.faults, copy)
             legs = 1
-            if lane.around is None:
-                self._travel(message, 0.0)
+            if copy is None:
+                self._launch(message)
+            elif lane.around is None:
+                self.travel(message)
             else:
-                lane.around(message, self._travel)
+                lane.around(message)
 
-    def _travel(self, message: Message, delay_s: float) -> None:
-        lane, now_s = message.lane, self.clock.now
-        arrives_s, lost, _ = lane.link.send(
-            now_s + delay_s, message.cost.link_bytes, message.kind, message.sample, message.origin
-        )
-        if arrives_s is None:
-            self._carrier.discard(lane.dst.client, lane.topic, message.frame)
-            self._lose(message, now_s, lost or "link")
+    def travel(self, message: Message) -> None:
+        """Lets a message go from the publisher over the broker and its link."""
+        if self.gate is not None and self.gate(message):
+            return
+        if message.copy is not None:
+            message.copy.claim(message.lane)
+        self._launch(message)
+
+    def drop(self, message: Message, reason: str) -> None:
+        """Ends a message that has not arrived as `lost:<reason>`."""
+        if message.copy is not None:
+            message.copy.decline(message.lane)
         else:
-            self.clock.at(arrives_s, self._arrive, (message, now_s))
+            self.carrier.discard(message.lane.dst.client, message.lane.topic, message.frame)
+        self.lose(message, reason)
 
-    def _arrive(self, transit: tuple[Message, float]) -> None:
-        message, sent_s = transit
+    def lose(self, message: Message, reason: str) -> None:
+        """Writes a loss into the ledger."""
+        log, lane = self.log, message.lane
+        if message.fault:
+            lane.src.services.book.touch(lane.site, message.sample, message.fault)
+        log.lost(message.sent_s, lane.number, message.sample, _bytes(message), reason, message.fault)
+
+    def deliver(self, message: Message, parsed: wire.Frame) -> None:
+        """Writes an arrival into the ledger and hands it to the node."""
         lane = message.lane
         dst = lane.dst
-        frame = self._carrier.take(dst.client, lane.topic, message.frame, self._patience_s)
-        if frame is None:
-            self.divergences += 1
-            self._lose(message, sent_s, "divergence")
-            return
-        if not dst.up:
-            self._lose(message, sent_s, "node-down")
-            return
-        try:
-            parsed = wire.decode(frame)
-        except wire.Malformed:
-            self._lose(message, sent_s, "malformed")
-            return
-        self.log.delivered(sent_s, self.clock.now, lane.number, message.sample, _bytes(message), message.fault)
+        if message.fault:
+            lane.src.services.book.touch(lane.site, message.sample, message.fault)
+        self.log.delivered(message.sent_s, self.clock.now, lane.number, message.sample, _bytes(message), message.fault)
         dst.received += 1
         dst.bytes_down += message.cost.link_bytes
         dst.receive(parsed, lane.src)
 
-    def _lose(self, message: Message, sent_s: float, reason: str) -> None:
-        self.log.lost(sent_s, message.lane.number, message.sample, _bytes(message), reason, message.fault)
+    def overhear(self, lane: Lane, frame: bytes) -> None:
+        """A publish reaches a subscriber that it is not meant for: the broker brings it all the same."""
+        self.carrier.discard(lane.dst.client, lane.topic, frame)
+        self.overheard_bytes += len(frame) + self._leg(lane.port, frame).mqtt_bytes
+
+    def again(self, message: Message) -> Message:
+        """A second message like this one, on its way to the same receiver (a fault duplicated it)."""
+        return self._extra(message.lane, message.frame, message, message.lane.src.client)
+
+    def altered(self, message: Message, frame: bytes) -> Message:
+        """This message with other bytes; they cross the broker in place of the true ones."""
+        lane = message.lane
+        if message.copy is not None:
+            message.copy.decline(lane)
+        return message._replace(frame=frame, copy=self._only(lane, frame, lane.src.client))
+
+    def forge(self, lane: Lane, frame: bytes, sample: int, fault: str, sender: Node) -> None:
+        """Publishes bytes that are not the publisher's own on a lane; `sender` is the client that does it."""
+        cost = self._leg(lane.port, frame)
+        template = Message(lane, lane.port.kind, lane.src.index, sample, frame, cost, 2, self.clock.now, fault)
+        self.travel(self._extra(lane, frame, template, sender.client))
+
+    def refuse(self, lane: Lane, fault: str) -> None:
+        """A message that is too large for MQTT: it is counted, without any bytes, and never published."""
+        lane.messages += 1
+        nothing = Message(lane, lane.port.kind, lane.src.index, -1, b"", Cost(0, 0, 0), 1, self.clock.now, fault)
+        self.lose(nothing, "oversized")
+
+    def _extra(self, lane: Lane, frame: bytes, like: Message, client: int) -> Message:
+        lane.messages += 1
+        lane.payload_bytes += like.cost.payload_bytes
+        lane.src.sent += 1
+        lane.src.sent_bytes += len(frame)
+        lane.src.bytes_up += like.cost.link_bytes
+        return like._replace(legs=2, copy=self._only(lane, frame, client))
+
+    def _only(self, lane: Lane, frame: bytes, client: int) -> Copy:
+        """A publish that is meant for one lane of its port alone."""
+        copy = Copy(self, lane.port, frame, client)
+        for other in lane.port.lanes:
+            if other is not lane:
+                copy.decline(other)
+        return copy
+
+    def _leg(self, port: Port, frame: bytes) -> Cost:
+        return leg_cost(self._framing, port.topic, max(0, len(frame) - wire.HEADER_BYTES))
+
+    def _launch(self, message: Message) -> None:
+        lane, clock = message.lane, self.clock
+        arrives_s, lost, _ = lane.link.send(
+            clock.now, message.cost.link_bytes, message.kind, message.sample, message.origin
+        )
+        if arrives_s is None:
+            self.carrier.discard(lane.dst.client, lane.topic, message.frame)
+            self.lose(message, lost or "link")
+        else:
+            clock.at(arrives_s, self.arrive, message)
+
+    def arrive(self, message: Message) -> None:
+        """A message comes to its receiver; what it reads are the bytes that the carrier brought."""
+        lane = message.lane
+        dst = lane.dst
+        frame = self.carrier.take(dst.client, lane.topic, message.frame, self._patience_s)
+        if frame is None:
+            self.divergences += 1
+            self.lose(message, "divergence")
+            return
+        try:
+            parsed = wire.decode(frame)
+        except wire.Malformed:
+            self.lose(message, "malformed")
+            return
+        if message.fault and not admissible(parsed, message):
+            self.lose(message, "rejected")
+            return
+        self.admit(message, parsed)
+
+    def admit(self, message: Message, parsed: wire.Frame) -> None:
+        """Delivers a message, unless a fault at the node's door takes it."""
+        dst = message.lane.dst
+        if not dst.up:
+            self.lose(message._replace(fault=joined(message.fault, dst.faults)), "node-down")
+        elif dst.intake is None or not dst.intake(message, parsed):
+            self.deliver(message, parsed)
+
+
+def admissible(parsed: wire.Frame, message: Message) -> bool:
+    """Whether a frame may be what it says: of the topic's kind, from a known node, of a known sample and size."""
+    lane = message.lane
+    src = lane.src
+    return (
+        parsed.kind == lane.port.kind
+        and len(parsed.payload) in lane.port.costs
+        and parsed.expected <= MOST_EXPECTED
+        and src.speaks_for(parsed)
+        and src.services.book.knows(lane.site, parsed.sample)
+    )
+
+
+def joined(*names: str) -> str:
+    """Names of faults, each once, joined by `+`."""
+    parts = dict.fromkeys(part for name in names if name for part in name.split("+"))
+    return "+".join(parts)
 
 
 def _bytes(message: Message) -> tuple[int, int, int]:

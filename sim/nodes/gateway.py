@@ -66,6 +66,12 @@ class Gateway(Node):
         for session in list(self._sessions.values()):
             self._close(session)
 
+    def speaks_for(self, message: Frame) -> bool:
+        """A gateway without an edge section relays for its cameras."""
+        if message.kind in (FEATURES, RAW) and not self._has_edge:
+            return message.node in self._cameras
+        return message.node == self.index
+
     def receive(self, message: Frame, src: Node) -> None:
         """Dispatches by kind; what comes after its sample was closed is late and ignored."""
         sample = message.sample
@@ -193,11 +199,12 @@ class Gateway(Node):
         clock = self.services.clock
         done_s = self.reserve(clock.now, self.services.flops[section])
 
-        def finish(_: object) -> None:
-            session.work = None
-            then(session)
+        session.work = clock.at(done_s, self._finish, (session, then))
 
-        session.work = clock.at(done_s, finish)
+    def _finish(self, work: tuple[Session, Callable[[Session], None]]) -> None:
+        session, then = work
+        session.work = None
+        then(session)
 
     def _close(self, session: Session) -> None:
         for event in (session.deadline, session.work):

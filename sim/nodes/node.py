@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from sim.clock import Clock
 from sim.ledger.samples import SampleBook
-from sim.nodes.fabric import Fabric, Port
+from sim.nodes.fabric import Fabric
 from sim.nodes.inference import Inference
+from sim.nodes.lanes import Message, Port
 from sim.profiles import Profile
 from sim.wire import EXIT, EXITS, RECORD, ExitRecord, Frame, encode_exit
 
@@ -37,8 +39,17 @@ class Services:
     flops: dict[str, float]
 
 
+Intake = Callable[[Message, Frame], bool]
+
+
 class Node:
-    """A camera, gateway or cloud. `index` counts the nodes of its role within the site, `client` those of the run."""
+    """A camera, gateway or cloud. `index` counts the nodes of its role within the site, `client` those of the run.
+
+    Attributes:
+        up: whether it runs; messages for a node that is down are lost.
+        intake: looks at a message before the node does; True: the message is dealt with. None without a fault.
+        faults: names of the faults in force here, joined by `+`.
+    """
 
     __slots__ = (
         "_busy_s",
@@ -47,8 +58,10 @@ class Node:
         "bytes_up",
         "captured",
         "client",
+        "faults",
         "group",
         "index",
+        "intake",
         "name",
         "ports",
         "profile",
@@ -86,6 +99,8 @@ class Node:
         self.ports: dict[tuple[int, int], Port] = {}
         self.up = True
         self.up_since_s = 0.0
+        self.intake: Intake | None = None
+        self.faults = ""
         self.sequence = self.captured = self.sent = self.sent_bytes = self.received = 0
         self.bytes_up = self.bytes_down = 0
         self._busy_s = self._free_s = 0.0
@@ -102,9 +117,25 @@ class Node:
         self._free_s = max(self._free_s, from_s) + duration_s
         return self._free_s
 
+    def stall(self, duration_s: float) -> None:
+        """Keeps the processor from any further work for a time."""
+        self._free_s = max(self._free_s, self.services.clock.now) + duration_s
+
+    def backlog_s(self) -> float:
+        """How long work that is queued now will have to wait."""
+        return max(0.0, self._free_s - self.services.clock.now)
+
     def receive(self, message: Frame, src: Node) -> None:
         """Takes a message that arrived from `src`."""
         raise NotImplementedError
+
+    def forget(self) -> None:
+        """Loses what is in memory only (a crash)."""
+        raise NotImplementedError
+
+    def speaks_for(self, message: Frame) -> bool:
+        """Whether this node may send a message of the node that the header names."""
+        return message.node == self.index
 
     def port(self, kind: int, site: int | None = None) -> Port:
         """The port for `kind`; the cloud has one for each site."""

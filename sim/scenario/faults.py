@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -12,14 +12,41 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from sim.scenario.document import Path
 from sim.scenario.problems import Finding, did_you_mean, translate
-from sim.scenario.types import Duration, Name, Part, Period, Text
+from sim.scenario.types import Duration, FileName, Name, Part, Period, Positive, Text
 from sim.units import shown
 
 FaultKinds = Mapping[str, type[BaseModel]]
+
+
+class Bursts(Part):
+    """Gilbert–Elliott: two states in turn, each for a random time; the fault is in force in the bad one."""
+
+    good_s: Period = Field(alias="good")
+    """Mean time in the good state."""
+    bad_s: Period = Field(alias="bad")
+    """Mean time in the bad state."""
+
+
+class Load(Part):
+    """A condition on load: a processor with work for longer than `backlog`, or a link with `waiting` messages."""
+
+    target: Annotated[Text, Field(min_length=1)]
+    """The node or link that is looked at, ten times a second."""
+    backlog_s: Duration | None = Field(default=None, alias="backlog")
+    """New work at the node would have to wait at least so long."""
+    waiting: Positive | None = None
+    """At least so many messages wait at the link or are being sent."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.backlog_s is None) == (self.waiting is None):
+            raise ValueError("write either 'backlog' (of a node) or 'waiting' (at a link)")
+        return self
 
 
 class Fault(Part):
@@ -28,7 +55,8 @@ class Fault(Part):
     id: Name | None = None
     """Name of this fault in tables; without it, its kind and position."""
     target: Annotated[Text, Field(min_length=1)]
-    """To whom: a node (`cam.3`), a group (`cam`), a link (`cam->gw`), `broker`, or `*`."""
+    """To whom: a node (`cam.3`), group, role or glob (`cam.*`), link (`cam.3->gw`), `broker`, `best-camera`, or `*`;
+    `site-3/` before it names the site, commas part several."""
     at_s: Duration | None = Field(default=None, alias="at")
     """When it begins."""
     for_s: Period | None = Field(default=None, alias="for")
@@ -36,9 +64,45 @@ class Fault(Part):
     every_s: Period | None = Field(default=None, alias="every")
     """Begin again after this time."""
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Chance per message or sample."""
+    """Chance per message or capture; for faults of nodes, links and brokers, chance per injection."""
+    mtbf_s: Period | None = Field(default=None, alias="mtbf")
+    """Mean time between failures: begins at random."""
+    mttr_s: Period | None = Field(default=None, alias="mttr")
+    """Mean time to repair."""
+    shape: Annotated[float, Field(ge=0.1, le=20)] = 1.0
+    """Weibull shape of both random times; 1 is exponential."""
+    bursts: Bursts | None = None
+    """Gilbert–Elliott bursts."""
+    trace: FileName | None = None
+    """CSV file with the columns start_s,end_s."""
+    after: Name | None = None
+    """Begins when the fault of this id begins, and ends with it unless `for` is given."""
+    lag_s: Duration | None = Field(default=None, alias="lag")
+    """How long after it."""
+    when: Load | None = None
+    """In force while this load condition holds."""
+    pick: Positive | None = None
+    """Only so many of the targets, chosen at random by the seed."""
+    together: bool = False
+    """One random schedule for all targets (all cameras on one pole) instead of one each."""
     effect: SerializeAsAny[BaseModel] = Field(exclude=True)
     """What happens: an instance of the kind's own class."""
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        ways = {"every": self.every_s, "mtbf": self.mtbf_s, "bursts": self.bursts, "trace": self.trace}
+        given = [name for name, way in {**ways, "after": self.after, "when": self.when}.items() if way is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are different schedules; write one of them")
+        if (self.mtbf_s is None) != (self.mttr_s is None):
+            raise ValueError("'mtbf' and 'mttr' belong together")
+        if self.lag_s is not None and self.after is None:
+            raise ValueError("'lag' counts from another fault; add 'after: its id'")
+        if self.every_s is not None and self.for_s is not None and self.for_s > self.every_s:
+            raise ValueError("it begins again before it ends; 'for' should not be longer than 'every'")
+        if self.at_s is not None and given and given[0] in ("trace", "after", "when"):
+            raise ValueError(f"'{given[0]}' says when it begins; leave out 'at'")
+        return self
 
     @model_serializer(mode="wrap")
     def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -85,7 +149,10 @@ def _effect(entry: dict[str, Any], path: Path, kinds: FaultKinds) -> tuple[BaseM
     if "kind" not in entry:
         return None, [Finding(path, f"has no 'kind'{did_you_mean('', kinds)}")]
     name = entry["kind"]
-    kind = kinds.get(name) if isinstance(name, str) else None
+    try:
+        kind = kinds.get(name) if isinstance(name, str) else None
+    except ImportError as error:
+        return None, [Finding((*path, "kind"), str(error))]
     if kind is None:
         return None, [
             Finding((*path, "kind"), f"no fault kind {shown(name)}{did_you_mean(name, kinds) or '; none is known'}")

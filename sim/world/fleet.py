@@ -12,8 +12,8 @@ from sim.ledger.messages import Lane as LogLane
 from sim.link import MAX_ATTEMPTS, Link, LinkModel
 from sim.nodes.camera import Camera
 from sim.nodes.cloud import Cloud
-from sim.nodes.lanes import Lane, Port
 from sim.nodes.gateway import Gateway
+from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node, Services
 from sim.scenario import NodeInstance, Scenario
 from sim.world.plan import Plan

@@ -1,0 +1,166 @@
+"""What a fault kind is: a small frozen model with one effect, in the shape of its layer.
+
+======================  ========================================  ===========================
+base class              effect                                    targets
+======================  ========================================  ===========================
+`SensorFault`           `apply(frame, ctx)` -> changed frame      cameras
+`ModelFault`            `apply(output, ctx)` -> changed output    cameras
+`MessageFault`          `around(message, forward, ctx)`           messages of nodes and links
+`LinkFault`             `inject(link, ctx)`, a context manager    links
+`NodeFault`             `inject(node, ctx)`, a context manager    nodes
+`BrokerFault`           `inject(broker, ctx)`, a context manager  the broker
+======================  ========================================  ===========================
+
+When and to whom is not the kind's business: schedules and targets belong to the core.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from sim.nodes.lanes import Message
+
+if TYPE_CHECKING:
+    from sim.faults.context import Context
+    from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
+
+Image = NDArray[np.uint8]
+"""One camera frame, `(3, height, width)`."""
+
+Layer = Literal["sensor", "model", "message", "link", "device", "gateway", "broker", "security"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the device section of a camera computed.
+
+    Attributes:
+        scores: 4|C| bytes, float32.
+        features: bit-packed feature map.
+        absent: the camera sees nothing.
+        raw: the image that it was computed from, uint8.
+    """
+
+    scores: bytes
+    features: bytes
+    absent: bool
+    raw: bytes
+
+
+class Forward(Protocol):
+    """Lets a message go on: as it is or changed (`message.with_frame(...)`), now or after `delay_s`.
+
+    To be called before `around` returns. The first call is the message itself, every further one a copy of it;
+    a message that is not forwarded is lost, with the name of the fault as the reason.
+    """
+
+    def __call__(self, message: Message, delay_s: float = 0.0) -> None: ...
+
+
+class FaultKind(BaseModel):
+    """Base of all kinds. Subclasses set `layer` and `example` and declare `kind: Literal["name"]` without a default."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        serialize_by_alias=True,
+    )
+    layer: ClassVar[Layer]
+    example: ClassVar[str]
+    """A whole entry of `faults:`, as one writes it in a scenario."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The kind's name in scenarios.
+
+        Raises:
+            TypeError: the class does not declare `kind` as it should; the text says how.
+        """
+        field = cls.model_fields.get("kind")
+        names = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+        if field is None or len(names) != 1 or not isinstance(names[0], str) or not field.is_required():
+            raise TypeError(f"{cls.__name__} should declare its name without a default: kind: Literal['my-kind']")
+        return names[0]
+
+
+class SensorFault(FaultKind):
+    """Changes what a camera sees."""
+
+    layer: ClassVar[Layer] = "sensor"
+
+    @abstractmethod
+    def apply(self, frame: Image, ctx: Context) -> Image:
+        """The frame to see instead of `frame`, which may be changed in place."""
+        raise NotImplementedError
+
+
+class ModelFault(FaultKind):
+    """Changes what a camera computes."""
+
+    layer: ClassVar[Layer] = "model"
+
+    @abstractmethod
+    def apply(self, output: Output, ctx: Context) -> Output:
+        """The output to use instead of `output`."""
+        raise NotImplementedError
+
+
+class MessageFault(FaultKind):
+    """Does something to single messages."""
+
+    layer: ClassVar[Layer] = "message"
+
+    @abstractmethod
+    def around(self, message: Message, forward: Forward, ctx: Context) -> None:
+        """Calls `forward` zero, one or more times."""
+        raise NotImplementedError
+
+
+class LinkFault(FaultKind):
+    """Changes a link for a time."""
+
+    layer: ClassVar[Layer] = "link"
+
+    @abstractmethod
+    def inject(self, link: LinkHandle, ctx: Context) -> AbstractContextManager[Any]:
+        """Entering the returned context manager injects, leaving it heals."""
+        raise NotImplementedError
+
+
+class NodeFault(FaultKind):
+    """Does something to a camera, a gateway or the cloud for a time."""
+
+    layer: ClassVar[Layer] = "device"
+    roles: ClassVar[tuple[str, ...]] = ("camera", "gateway", "cloud")
+    """Roles of the nodes that this can happen to."""
+
+    @abstractmethod
+    def inject(self, node: NodeHandle, ctx: Context) -> AbstractContextManager[Any]:
+        """Entering the returned context manager injects, leaving it heals."""
+        raise NotImplementedError
+
+
+class BrokerFault(FaultKind):
+    """Does something to the broker for a time. The target is `broker`, or the clients that it is about."""
+
+    layer: ClassVar[Layer] = "broker"
+
+    @abstractmethod
+    def inject(self, broker: BrokerHandle, ctx: Context) -> AbstractContextManager[Any]:
+        """Entering the returned context manager injects, leaving it heals."""
+        raise NotImplementedError
+
+
+SHAPES: tuple[type[FaultKind], ...] = (SensorFault, ModelFault, MessageFault, LinkFault, NodeFault, BrokerFault)
+Action = Callable[[], object]

@@ -1,0 +1,218 @@
+"""The way over the broker under faults: who is offline, which links are closed, what is held back or lost for it.
+
+The model stands for MQTT clients with clean sessions (persistent ones where the broker is durable). The broker
+takes a message when it is published; a message on its link is one that the broker has taken and not yet delivered.
+
+=====================  ==============================  ====================================================
+obstacle               QoS 0                           QoS 1 and 2
+=====================  ==============================  ====================================================
+broker down            `lost:broker-down`              held by the client, sent when the broker is back
+publisher offline      `lost:client-offline`           held by the client, sent when it is back
+subscriber offline     `lost:client-offline`           the same; with `mqtt.durable` held by the broker
+link closed            `lost:partition`                held, sent when the link is open
+broker paused          held                            held
+broker's queue full    `lost:broker-queue`             `lost:broker-queue`
+=====================  ==============================  ====================================================
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sim.link import Link
+from sim.nodes.fabric import Fabric, joined
+from sim.nodes.lanes import Message
+
+Obstacle = tuple[Iterable[str], str, bool]
+"""The faults that a message does not travel for, why, and whether it waits (or is lost)."""
+
+
+class Gate:
+    """All obstacles of a run. Costs nothing while there are none: the fabric knows of it only then."""
+
+    def __init__(self, fabric: Fabric, *, durable: bool) -> None:
+        self._fabric = fabric
+        self._durable = durable
+        self._acknowledged = fabric.qos > 0
+        self._names: Counter[str] = Counter()
+        self._down: Counter[str] = Counter()
+        self._paused: Counter[str] = Counter()
+        self._offline: dict[int, Counter[str]] = {}
+        self._deaf: dict[int, Counter[str]] = {}
+        self._closed: dict[Link, Counter[str]] = {}
+        self._limits: list[tuple[str, int]] = []
+        self._held: list[Message] = []
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what the broker has taken survives its death and the absence of a subscriber."""
+        return self._durable and self._acknowledged
+
+    def __call__(self, message: Message) -> bool:
+        """Whether the message is dealt with: held back or lost."""
+        names, reason, waits = self._obstacle(message)
+        if not reason:
+            return False
+        message = message._replace(fault=joined(message.fault, *names))
+        if waits:
+            if reason == "broker-paused" and message.copy is not None:
+                message.copy.claim(message.lane)  # its bytes wait in the sockets of a real broker
+            self._held.append(message)
+        else:
+            self._fabric.drop(message, reason)
+        return True
+
+    def _obstacle(self, message: Message) -> Obstacle:
+        src, dst, link = message.lane.src.client, message.lane.dst.client, message.lane.link
+        if self._down:
+            return self._down, "broker-down", self._acknowledged
+        if src in self._offline:
+            return self._offline[src], "client-offline", self._acknowledged
+        if self._paused:
+            return self._paused, "broker-paused", True
+        if link in self._closed:
+            return self._closed[link], "partition", self._acknowledged
+        if dst in self._offline:
+            return self._offline[dst], "client-offline", self.keeps
+        if dst in self._deaf:
+            return self._deaf[dst], "session-lost", False
+        for name, limit in self._limits:
+            if link.waiting(self._fabric.clock.now) >= limit:
+                return (name,), "broker-queue", False
+        return (), "", False
+
+    # -- obstacles come and go
+
+    @contextmanager
+    def down(self, fault: str) -> Iterator[None]:
+        """The broker is dead; what it had taken is lost, or delivered again later where it is durable."""
+        self._strand(lambda message: True, fault, "broker-killed")
+        if not self._acknowledged:
+            self.forsake(lambda message: True, fault, "broker-killed")
+        with self._counted(self._down, fault):
+            yield
+
+    @contextmanager
+    def paused(self, fault: str) -> Iterator[None]:
+        """The broker does nothing; what it had handed to the network arrives."""
+        with self._counted(self._paused, fault):
+            yield
+
+    @contextmanager
+    def offline(self, client: int, fault: str) -> Iterator[None]:
+        """One client has no connection; what was on its way to it is lost or delivered again later."""
+        self._strand(lambda message: message.lane.dst.client == client, fault, "client-offline")
+        if not self._acknowledged:
+            self.forsake(lambda message: message.lane.src.client == client, fault, "client-offline")
+        with self._placed(self._offline, client, fault):
+            yield
+
+    @contextmanager
+    def deaf(self, client: int, fault: str) -> Iterator[None]:
+        """The broker has forgotten what one client subscribed to."""
+        with self._placed(self._deaf, client, fault):
+            yield
+
+    @contextmanager
+    def closed(self, link: Link, fault: str) -> Iterator[None]:
+        """Nothing begins to travel on one link; what is on its way arrives."""
+        with self._placed(self._closed, link, fault):
+            yield
+
+    @contextmanager
+    def limited(self, messages: int, fault: str) -> Iterator[None]:
+        """The broker keeps at most so many messages for each subscriber and link."""
+        entry = (fault, messages)
+        self._limits.append(entry)
+        self._update()
+        try:
+            yield
+        finally:
+            self._limits.remove(entry)
+            self._update()
+
+    def cut(self, link: Link, fault: str) -> None:
+        """What is queued or in flight on a link is lost at QoS 0, and sent again at QoS 1 and 2."""
+        self._strand(lambda message: message.lane.link is link, fault, "cut", keeps=self._acknowledged)
+        self._release()
+
+    def forsake(self, wanted: Callable[[Message], bool], fault: str, reason: str) -> None:
+        """Loses held messages that are `wanted`: who held them is gone."""
+        held, self._held = self._held, []
+        for message in held:
+            if wanted(message):
+                self._fabric.drop(message._replace(fault=joined(message.fault, fault)), reason)
+            else:
+                self._held.append(message)
+
+    def abandon(self) -> None:
+        """Ends what is still held when a run ends: it never travels."""
+        held, self._held = self._held, []
+        for message in held:
+            _, reason, _ = self._obstacle(message)
+            self._fabric.drop(message, reason or "held")
+
+    # -- inside
+
+    def in_flight(self) -> list[Message]:
+        """The messages on their links, in the order of their arrivals."""
+        fabric = self._fabric
+        calls = fabric.clock.pending(lambda call: call.function == fabric.arrive)
+        return [call.argument for _, call in calls]
+
+    def _strand(self, wanted: Callable[[Message], bool], fault: str, reason: str, *, keeps: bool | None = None) -> None:
+        """Messages in flight lose their way: they are held if the broker or client `keeps` them, else lost."""
+        fabric = self._fabric
+        calls = fabric.clock.withdraw(lambda call: call.function == fabric.arrive and wanted(call.argument))
+        messages = [call.argument for _, call in calls]
+        for link in {message.lane.link for message in messages}:
+            link.clear(fabric.clock.now)
+        for message in messages:
+            touched = message._replace(fault=joined(message.fault, fault))
+            if self.keeps if keeps is None else keeps:
+                self._held.append(touched)
+            else:
+                fabric.drop(touched, reason)
+
+    @contextmanager
+    def _counted(self, names: Counter[str], fault: str) -> Iterator[None]:
+        names[fault] += 1
+        self._update()
+        try:
+            yield
+        finally:
+            _uncount(names, fault)
+            self._update()
+
+    @contextmanager
+    def _placed(self, places: dict[Any, Counter[str]], key: object, fault: str) -> Iterator[None]:
+        names = places.setdefault(key, Counter())
+        names[fault] += 1
+        self._update()
+        try:
+            yield
+        finally:
+            if not _uncount(names, fault):
+                del places[key]
+            self._update()
+
+    def _update(self) -> None:
+        """Tells the fabric whether there is any obstacle, and lets go what has none any more."""
+        obstacles = (self._down, self._paused, self._offline, self._deaf, self._closed, self._limits)
+        self._fabric.gate = self if any(obstacles) else None
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for message in held:
+            self._fabric.travel(message)
+
+
+def _uncount(names: Counter[str], name: str) -> Counter[str]:
+    names[name] -= 1
+    if not names[name]:
+        del names[name]
+    return names

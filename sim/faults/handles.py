@@ -1,0 +1,316 @@
+"""What faults of nodes, links and brokers hold in their hands: everything one can do to them, and undo.
+
+Every action is a context manager: entering does it, leaving undoes it, and several may overlap.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+import simpy
+
+from sim.clock import Call
+from sim.faults.gate import Gate
+from sim.link import Link, LinkModel
+from sim.nodes.camera import Camera
+from sim.nodes.fabric import joined
+from sim.nodes.lanes import Lane, Message
+from sim.nodes.node import Node
+from sim.wire import Frame
+
+Change = Callable[[LinkModel], LinkModel]
+
+
+class Machinery(Protocol):
+    """The real broker behind the model, if there is one."""
+
+    def kill(self) -> None: ...
+    def restart(self) -> None: ...
+    def pause(self, arriving: Sequence[Message]) -> None: ...
+    def resume(self) -> None: ...
+    def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def reconnect(self) -> None: ...
+    def finish(self) -> None:
+        """The run is over: a paused broker goes on, and nothing more is done to it."""
+
+
+class NodeHandle:
+    """A camera, gateway or cloud in the hands of a fault.
+
+    Attributes:
+        node: the node itself.
+        name: with its site, e.g. `site-0/cam.3`.
+    """
+
+    def __init__(self, node: Node, name: str, gate: Gate, energy_j: Callable[[Node], float]) -> None:
+        self.node = node
+        self.name = name
+        self._gate = gate
+        self._energy_j = energy_j
+        self._names: Counter[str] = Counter()
+        self._downs = 0
+        self._pauses = self._sleeps = 0
+        self._asleep: list[tuple[float, Call]] = []
+        self._held: list[tuple[Message, Frame]] = []
+        self._factors: list[float] = []
+        self._speed = node.profile.flops_per_second
+        self._intakes: list[Callable[[Message, Frame], bool]] = []
+        self._skews: list[Callable[[float], float]] = []
+
+    @property
+    def energy_j(self) -> float:
+        """Joules that the node has used so far."""
+        return self._energy_j(self.node)
+
+    @contextmanager
+    def named(self, fault: str) -> Iterator[None]:
+        """Puts the fault's name on all that the node sends, loses and misses."""
+        self._names[fault] += 1
+        self.node.faults = "+".join(self._names)
+        try:
+            yield
+        finally:
+            self._names[fault] -= 1
+            self._names += Counter()
+            self.node.faults = "+".join(self._names)
+
+    @contextmanager
+    def down(self, *, forgets: bool = True) -> Iterator[None]:
+        """The node is dead. If it `forgets`, what it was working on and had buffered is gone."""
+        node = self.node
+        self._downs += 1
+        node.up = False
+        if forgets:
+            node.forget()
+            self._gate.forsake(lambda message: message.lane.src is node, node.faults, "node-down")
+        try:
+            with self._asleep_for():
+                yield
+        finally:
+            self._downs -= 1
+            if not self._downs:
+                node.up = True
+                node.up_since_s = node.services.clock.now
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The node stands still: what comes waits at its door, its own work goes on later."""
+        with self._asleep_for(), self._frozen(), self.intake(self._hold):
+            yield
+        held, self._held = self._held, []
+        for message, parsed in held:
+            self.node.services.fabric.admit(message, parsed)
+
+    def _hold(self, message: Message, parsed: Frame) -> bool:
+        self._held.append((message, parsed))
+        return True
+
+    def abandon(self) -> None:
+        """Ends what still waits at the door of a paused node when a run ends."""
+        held, self._held = self._held, []
+        for message, _ in held:
+            self.refuse(message._replace(fault=joined(message.fault, self.node.faults)), "node-paused")
+
+    @contextmanager
+    def _asleep_for(self) -> Iterator[None]:
+        """Takes the node's own appointments from the clock; what is due meanwhile happens at the end."""
+        node, clock = self.node, self.node.services.clock
+        self._sleeps += 1
+        self._asleep += clock.withdraw(lambda call: getattr(call.function, "__self__", None) is node)
+        try:
+            yield
+        finally:
+            self._sleeps -= 1
+            if not self._sleeps:
+                asleep, self._asleep = self._asleep, []
+                for when_s, call in asleep:
+                    clock.restore(when_s, call)
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """A paused camera finishes what it was capturing at the end."""
+        node = self.node
+        self._pauses += 1
+        if isinstance(node, Camera) and node.thaw is None:
+            node.thaw = simpy.Event(node.services.clock)
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if not self._pauses and isinstance(node, Camera) and node.thaw is not None:
+                node.thaw.succeed()
+                node.thaw = None
+
+    @contextmanager
+    def slowed(self, factor: float) -> Iterator[None]:
+        """The processor takes `factor` times as long for work that begins from now on."""
+        self._factors.append(factor)
+        self._set_speed()
+        try:
+            yield
+        finally:
+            self._factors.remove(factor)
+            self._set_speed()
+
+    def _set_speed(self) -> None:
+        speed = self._speed
+        for factor in self._factors:
+            speed /= factor
+        self.node.profile = replace(self.node.profile, flops_per_second=speed)
+
+    @contextmanager
+    def skewed(self, true_time: Callable[[float], float]) -> Iterator[None]:
+        """A camera whose clock is wrong: `true_time` of what it shows."""
+        node = self.node
+        assert isinstance(node, Camera)
+        self._skews.append(true_time)
+        node.skew = self._skew
+        try:
+            yield
+        finally:
+            self._skews.remove(true_time)
+            node.skew = self._skew if self._skews else None
+
+    def _skew(self, shown_s: float) -> float:
+        return shown_s + sum(true_time(shown_s) - shown_s for true_time in self._skews)
+
+    @contextmanager
+    def intake(self, look: Callable[[Message, Frame], bool]) -> Iterator[None]:
+        """Lets `look` see each message before the node does; where it says True the node never sees it."""
+        self._intakes.append(look)
+        self.node.intake = self._intake
+        try:
+            yield
+        finally:
+            self._intakes.remove(look)
+            self.node.intake = self._intake if self._intakes else None
+
+    def _intake(self, message: Message, parsed: Frame) -> bool:
+        return any(look(message, parsed) for look in list(self._intakes))
+
+    def refuse(self, message: Message, reason: str) -> None:
+        """Ends a message at the door of the node as `lost:<reason>`."""
+        self.node.services.fabric.lose(message, reason)
+
+    def lanes(self) -> list[Lane]:
+        """What the node publishes, by receiver."""
+        return [lane for port in self.node.ports.values() for lane in port.lanes]
+
+
+class LinkHandle:
+    """One direction of a link in the hands of a fault; `reverse` is the other one."""
+
+    def __init__(self, link: Link, gate: Gate) -> None:
+        self.link = link
+        self.name = link.key
+        self.reverse: LinkHandle = self
+        self.lanes: list[Lane] = []
+        self._gate = gate
+        self._base = link.model
+        self._changes: list[Change] = []
+
+    @property
+    def model(self) -> LinkModel:
+        """What the link is made of now."""
+        return self.link.model
+
+    @contextmanager
+    def changed(self, change: Change) -> Iterator[None]:
+        """Applies `change` to the link's model; changes add up in the order in which they came."""
+        self._changes.append(change)
+        self.refresh()
+        try:
+            yield
+        finally:
+            self._changes.remove(change)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Works the changes out again, as one of them may give another answer by now."""
+        model = self._base
+        for change in self._changes:
+            model = change(model)
+        self.link.model = model
+
+    @contextmanager
+    def closed(self, fault: str) -> Iterator[None]:
+        """Nothing begins to travel."""
+        with self._gate.closed(self.link, fault):
+            yield
+
+    def cut(self, fault: str) -> None:
+        """What is queued or in flight is lost at QoS 0, and sent again at QoS 1 and 2."""
+        self._gate.cut(self.link, fault)
+
+
+class BrokerHandle:
+    """The broker in the hands of a fault; in lockstep the real one goes through the same."""
+
+    name = "broker"
+
+    def __init__(self, gate: Gate, machinery: Machinery, clients: Sequence[NodeHandle]) -> None:
+        self.clients = clients
+        """The nodes that the entry's target names; all of them for `broker`."""
+        self._gate = gate
+        self._machinery = machinery
+
+    @contextmanager
+    def killed(self, fault: str) -> Iterator[None]:
+        """Dead at once (SIGKILL), and started again at the end."""
+        with self._gate.down(fault):
+            self._machinery.kill()
+            try:
+                yield
+            finally:
+                self._machinery.restart()
+
+    @contextmanager
+    def paused(self, fault: str) -> Iterator[None]:
+        """Standing still (SIGSTOP)."""
+        self._machinery.pause(self._gate.in_flight())
+        with self._gate.paused(fault):
+            try:
+                yield
+            finally:
+                self._machinery.resume()
+
+    @contextmanager
+    def reset(self, fault: str) -> Iterator[None]:
+        """The clients lose their connections, and come back at the end."""
+        numbers = [handle.node.client for handle in self.clients]
+        self._machinery.reset(numbers, self._gate.in_flight())
+        with ExitStack() as stack:
+            for number in numbers:
+                stack.enter_context(self._gate.offline(number, fault))
+            stack.callback(self._machinery.reconnect)
+            yield
+
+    @contextmanager
+    def forgetful(self, fault: str) -> Iterator[None]:
+        """The broker has lost the sessions of the clients: they get nothing until they subscribe again."""
+        with ExitStack() as stack:
+            for handle in self.clients:
+                stack.enter_context(self._gate.deaf(handle.node.client, fault))
+            yield
+
+    @contextmanager
+    def limited(self, messages: int, fault: str) -> Iterator[None]:
+        """At most so many messages wait at the broker for each subscriber and link."""
+        with self._gate.limited(messages, fault):
+            yield
+
+
+class NoMachinery:
+    """For a broker that is a model only: nothing else to be done."""
+
+    def kill(self) -> None: ...
+    def restart(self) -> None: ...
+    def pause(self, arriving: Sequence[Message]) -> None: ...
+    def resume(self) -> None: ...
+    def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def reconnect(self) -> None: ...
+    def finish(self) -> None: ...

@@ -1,0 +1,52 @@
+"""The built-in kinds, in small files by layer."""
+
+from typing import Final
+
+from sim.faults.base import FaultKind
+from sim.faults.kinds import broker, device, link, message, model, security, sensor
+
+ALL: Final[tuple[type[FaultKind], ...]] = (
+    sensor.Blackout,
+    sensor.StuckFrame,
+    sensor.Noise,
+    sensor.Blur,
+    sensor.Exposure,
+    sensor.DeadPixels,
+    sensor.Occlusion,
+    sensor.ChannelSwap,
+    device.Crash,
+    device.Intermittent,
+    device.Pause,
+    device.SlowCompute,
+    device.Battery,
+    device.ClockError,
+    model.WeightBits,
+    model.FeatureBits,
+    model.StaleModel,
+    model.Byzantine,
+    message.Drop,
+    message.Duplicate,
+    message.Delay,
+    message.Reorder,
+    message.Corrupt,
+    message.Truncate,
+    message.Replay,
+    link.Loss,
+    link.Bandwidth,
+    link.BandwidthTrace,
+    link.Latency,
+    link.Partition,
+    link.Cut,
+    broker.BrokerKill,
+    broker.BrokerPause,
+    broker.ConnectionReset,
+    broker.SessionLoss,
+    broker.QueueLimit,
+    device.Overload,
+    device.ColdStart,
+    security.Spoof,
+    security.Flood,
+    security.MalformedPackets,
+    security.OversizedPackets,
+    security.StolenIdentity,
+)

@@ -1,0 +1,42 @@
+"""All that a package with fault kinds of its own needs; it imports from nowhere else in FogFleet.
+
+Derive a kind from the base class of its layer, and register it under the entry-point group `fogfleet.faults`
+(`docs/faults.md` shows a whole package).
+"""
+
+from sim.faults.base import (
+    BrokerFault,
+    Forward,
+    Image,
+    LinkFault,
+    MessageFault,
+    ModelFault,
+    NodeFault,
+    Output,
+    SensorFault,
+)
+from sim.faults.context import Context
+from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
+from sim.nodes.lanes import Message
+from sim.scenario.types import BitRate, Duration, Period, Share
+
+__all__ = [
+    "BitRate",
+    "BrokerFault",
+    "BrokerHandle",
+    "Context",
+    "Duration",
+    "Forward",
+    "Image",
+    "LinkFault",
+    "LinkHandle",
+    "Message",
+    "MessageFault",
+    "ModelFault",
+    "NodeFault",
+    "NodeHandle",
+    "Output",
+    "Period",
+    "SensorFault",
+    "Share",
+]
