@@ -26,17 +26,11 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "eyes-of-things": Profile(
-            100e9, 0.30, 1.0, "press: Myriad 2, idle power; busy power as the Myriad 2 stick"
-        ),
-        "raspberry-pi-zero": Profile(
-            0.25e9, 0.4, 1.2, "power measured by others; computing speed an estimate"
-        ),
+        "eyes-of-things": Profile(100e9, 0.30, 1.0, "press: Myriad 2, idle power; busy power as the Myriad 2 stick"),
+        "raspberry-pi-zero": Profile(0.25e9, 0.4, 1.2, "power measured by others; computing speed an estimate"),
         "raspberry-pi-3b": Profile(3.75e9, 1.4, 3.7, "measured by others; an upper bound for the speed"),
         "raspberry-pi-4b": Profile(10e9, 2.7, 6.4, "power measured by others; computing speed an estimate"),
-        "neural-compute-stick": Profile(
-            80e9, 0.3, 1.0, "vendor press: 80 to 150 GFLOPS at 1 W; idle an estimate"
-        ),
+        "neural-compute-stick": Profile(80e9, 0.3, 1.0, "vendor press: 80 to 150 GFLOPS at 1 W; idle an estimate"),
         "jetson-tx1": Profile(512e9, 6.0, 15.0, "vendor: fp32, 6 to 15 W"),
         "server": Profile(1e12, 100.0, 300.0, "an estimate for one processor of a data centre"),
     }
