@@ -45,23 +45,23 @@ def _multiview(config: Any, cameras: int, base: Path) -> Dataset:
 
 
 def _mvmc(config: Any, cameras: int, base: Path) -> Dataset:
-    from sim.data import mvmc
+    from sim.data.mvmc import read
 
     split = None if config.split is None else locate(config.split, base)
-    return mvmc.read(locate(config.path, base), split)
+    return read(locate(config.path, base), split)
 
 
 def _folder(config: Any, cameras: int, base: Path) -> Dataset:
-    from sim.data import folder
+    from sim.data.folder import read
 
-    return folder.read(locate(config.path, base), cameras)
+    return read(locate(config.path, base), cameras)
 
 
 def _partition(config: Any, cameras: int, base: Path) -> Dataset:
-    from sim.data import partition
+    from sim.data.partition import DIGITS, read
 
-    source = config.source if config.source == partition.DIGITS else locate(config.source, base)
-    return partition.read(source, config.shape)
+    source = config.source if config.source == DIGITS else locate(config.source, base)
+    return read(source, config.shape)
 
 
 def _custom_config(config: Any, cameras: int, base: Path) -> Dataset:
@@ -69,9 +69,9 @@ def _custom_config(config: Any, cameras: int, base: Path) -> Dataset:
 
 
 def _custom(name: str, options: Mapping[str, Any], cameras: int, base: Path) -> Dataset:
-    from sim.data import custom
+    from sim.data.custom import call
 
-    return custom.call(name, options, cameras=cameras, base=base)
+    return call(name, options, cameras=cameras, base=base)
 
 
 _KINDS = {

@@ -160,21 +160,21 @@ def _person(traits: Array) -> list[Part]:
     skirt = np.where(coat, 0.62, 0.74) * height
     leg, hip = 0.25 * height, 0.1 * broad
     return [
-        _part("ellipsoid", (0.0, 0.0, 0.93 * height), (0.105, 0.085, 0.075 * height), skin),
-        _part("ellipsoid", (-0.03, 0.0, 0.96 * height), (0.105, 0.095, 0.06 * height), hair),
+        _part("ellipsoid", (0.0, 0.0, 0.93 * height), (0.115, 0.095, 0.075 * height), skin),
+        _part("ellipsoid", (-0.03, 0.0, 0.96 * height), (0.115, 0.105, 0.06 * height), hair),
         _part(
             "ellipsoid",
             (0.0, 0.0, (skirt - 0.22 * height + 0.87 * height) / 2),
-            (0.15 * broad, 0.24 * broad, (1.09 * height - skirt) / 2),
+            (0.15 * broad, 0.21 * broad, (1.09 * height - skirt) / 2),
             shirt,
         ),
         _part("ellipsoid", (step / 2, hip, leg), (0.1 + np.abs(step) / 2, 0.09, leg), trousers),
         _part("ellipsoid", (-step / 2, -hip, leg), (0.1 + np.abs(step) / 2, 0.09, leg), trousers),
         _part(
-            "ellipsoid", (-swing, 0.27 * broad, 0.64 * height), (0.07 + np.abs(swing) / 2, 0.06, 0.19 * height), shirt
+            "ellipsoid", (-swing, 0.22 * broad, 0.64 * height), (0.07 + np.abs(swing) / 2, 0.06, 0.19 * height), shirt
         ),
         _part(
-            "ellipsoid", (swing, -0.27 * broad, 0.64 * height), (0.07 + np.abs(swing) / 2, 0.06, 0.19 * height), shirt
+            "ellipsoid", (swing, -0.22 * broad, 0.64 * height), (0.07 + np.abs(swing) / 2, 0.06, 0.19 * height), shirt
         ),
     ]
 

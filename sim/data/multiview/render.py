@@ -178,19 +178,42 @@ def _backdrop(scene: Scenes, rays: Rays, view: View) -> tuple[Float, Float]:
         wall = np.minimum(wall, room / np.where(direction == 0, np.float32(1e-9), direction))
     down = np.where(rays.z < 0, -rays.start[:, 2, None, None] / np.where(rays.z < 0, rays.z, np.float32(-1)), FAR)
     depth = np.minimum(wall, down)
-    x, y, z = (rays.start[:, i, None, None] + d * depth for i, d in enumerate((rays.x, rays.y, rays.z)))
-    level = np.where(down < wall, _ground(x, y), _facade(x + y, z))
+    ground = down < wall
+    rows = np.flatnonzero(ground)
+    level = np.empty(shape, dtype=np.float32)
+    level.ravel()[rows] = _ground(*_points(rays, depth, rows)[:2])
+    rows = np.flatnonzero(~ground)
+    x, y, z = _points(rays, depth, rows)
+    level.ravel()[rows] = _facade(x + y, z)
     colour = scene.ground[view.sample].astype(np.float32)
     return depth, level[..., None] * colour[:, None, None, :]
 
 
+def _points(rays: Rays, depth: Float, rows: Index) -> tuple[Float, Float, Float]:
+    """Where the rays with these flat indices are at their depth."""
+    view, line = rows // FINE**2, rows // FINE
+    t = depth.ravel()[rows]
+    x, y, z = (
+        rays.start[:, i][view] + d.ravel()[at] * t
+        for i, (d, at) in enumerate(((rays.x, rows), (rays.y, rows), (rays.z, line)))
+    )
+    return x, y, z
+
+
 def _ground(x: Float, y: Float) -> Float:
     road = (np.abs(y) < 5) | (np.abs(x) < 5)
-    line = ((np.abs(y) < 0.1) | (np.abs(np.abs(y) - 4.6) < 0.1)) & (np.abs(x) > 6) & (x % np.float32(4) < 2)
-    slab = np.float32(1.25) + np.float32(0.2) * ((np.floor(x) + np.floor(y)) % np.float32(2))
-    return np.where(line, np.float32(2.4), np.where(road, np.float32(1), slab)).astype(np.float32)
+    line = ((np.abs(y) < 0.1) | (np.abs(np.abs(y) - 4.6) < 0.1)) & (np.abs(x) > 6) & (_phase(x, 4) < 0.5)
+    slab = np.float32(1.25) + np.float32(0.4) * _phase(np.floor(x) + np.floor(y), 2)
+    return np.where(line, np.float32(2.4), np.where(road, np.float32(1), slab))
 
 
 def _facade(along: Float, height: Float) -> Float:
-    window = (along % np.float32(4) < 2) & (height % np.float32(3.5) > 1.2)
-    return np.where(height > 14, np.float32(2.6), np.where(window, np.float32(0.5), np.float32(1.5))).astype(np.float32)
+    window = (_phase(along, 4) < 0.5) & (_phase(height, 3.5) > 0.35)
+    return np.where(height > 14, np.float32(2.6), np.where(window, np.float32(0.5), np.float32(1.5)))
+
+
+def _phase(values: Float, period: float) -> Float:
+    """Position within a period, 0..1; several times as fast as the remainder operator."""
+    turns = values * np.float32(1 / period)
+    position: Float = turns - np.floor(turns)
+    return position

@@ -124,15 +124,15 @@ class Light:
 def colours(
     tracer: Tracer, parts: list[Part], which: NDArray[np.int8], distance: Float, light: Light, out: Float
 ) -> None:
-    """Write the colour of every hit pixel into `out` `(B, S, S, 3)`."""
-    rays = tracer.rays
+    """Write the colour of every hit pixel into `out` `(B, S, S, 3)`, which lies in one piece."""
+    rays, size, pixels = tracer.rays, out.shape[1], out.reshape(-1, 3)
     for number, part in enumerate(parts):
-        view, row, column = np.nonzero(which == number)
-        if not view.size:
+        rows = np.flatnonzero(which == number)
+        if not rows.size:
             continue
-        t = distance[view, row, column]
-        z = np.broadcast_to(rays.z, distance.shape)
-        steps = (rays.x[view, row, column] * t, rays.y[view, row, column] * t, z[view, row, column] * t)
+        view, line = rows // (size * size), rows // size
+        t = distance.ravel()[rows]
+        steps = (rays.x.ravel()[rows] * t, rays.y.ravel()[rows] * t, rays.z.ravel()[line] * t)
         point = np.stack(steps, axis=1) + rays.start[view]
         local = (point - part.centre.astype(np.float32)[view]) / part.half.astype(np.float32)[view]
         normal = _ellipsoid_normal(part, view, local) if part.shape == "ellipsoid" else _box_normal(local)
@@ -140,7 +140,7 @@ def colours(
         sunshine = light.sunshine[view]
         sky = np.float32(0.62) + np.float32(0.38) * normal[:, 2]
         brightness = (np.float32(1) - sunshine) * sky + np.float32(1.5) * sunshine * facing
-        out[view, row, column] = _painted(part, view, point, local, normal) * brightness[:, None]
+        pixels[rows] = _painted(part, view, point, local, normal) * brightness[:, None]
 
 
 def _box_normal(local: Float) -> Float:
@@ -175,7 +175,8 @@ def _painted(part: Part, view: Index, point: Float, local: Float, normal: Float)
     glass = np.array([0.07, 0.08, 0.1], dtype=np.float32)
     stripe = (side | end) & (height < -0.35)
     band = (height > -0.12) & (height < 0.62)
-    pillar = np.abs((point[:, 0] * np.float32(0.7)) % np.float32(1.0) - np.float32(0.5)) > 0.43
+    along = point[:, 0] * np.float32(0.7)
+    pillar = np.abs(along - np.floor(along) - np.float32(0.5)) > 0.43
     pane = (side & band & ~pillar) | (end & (height > -0.3) & (height < 0.6) & (np.abs(y) < 0.9))
     sign = end & (x > 0) & (height > 0.68) & (height < 0.9) & (np.abs(y) < 0.7)
     colour = np.where(stripe[:, None], second, colour)
