@@ -10,7 +10,7 @@ _PUBLISH, _PUBACK, _PUBREC, _PUBREL, _PUBCOMP = 3, 4, 5, 6, 7
 def publish_topic(frame: bytes | bytearray) -> tuple[str, int, int]:
     """Topic, QoS and packet identifier (0 at QoS 0) of a whole PUBLISH frame."""
     at = 2
-    while frame[at - 1] & 128:
+    while at < len(frame) and frame[at - 1] & 128:
         at += 1
     end = at + 2 + int.from_bytes(frame[at : at + 2])
     qos = frame[0] >> 1 & 3
@@ -61,6 +61,8 @@ class Accounts:
         session = topic in self._session_topics
         if session and qos:
             unfinished.add(mid)
+        else:
+            unfinished.discard(mid)
         return session
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from brokers.address import parse_url
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Counters, Identity, Notice
@@ -171,6 +171,21 @@ class Pool:
         return box.queue[0] if box.queue else None
 
     # -- outages
+
+    def arrived(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bool:
+        """Whether a payload has come, or comes within `patience_s`; it is left where it is."""
+        payload = self.take(receiver, topic, expected, patience_s)
+        if payload is not None:
+            self._mail.box(receiver, topic).queue.appendleft(payload)
+        return payload is not None
+
+    def unclaimed(self) -> Iterator[tuple[int, str, bytes]]:
+        """(receiver, topic, payload) of everything that came and was neither taken nor discarded."""
+        return self._mail.unclaimed_payloads()
+
+    def owed(self) -> int:
+        """How many discarded payloads have not come."""
+        return self._mail.owed()
 
     def announce_outage(self) -> None:
         """From now until `reconnect`, lost connections are no errors: `take` returns None without them."""

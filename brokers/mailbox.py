@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from itertools import islice
 
 
@@ -71,6 +72,13 @@ class Mail:
     def owed(self) -> int:
         """How many discarded payloads have not come yet."""
         return sum(box.unwanted.total() for boxes in self._boxes for box in boxes.values() if box.unwanted)
+
+    def unclaimed_payloads(self) -> Iterator[tuple[int, str, bytes]]:
+        """(receiver, topic, payload) of what came and nobody took or discarded, births and wills left out."""
+        for receiver, boxes in enumerate(self._boxes):
+            for topic, box in boxes.items():
+                if not box.session:
+                    yield from ((receiver, topic, payload) for payload in box.queue)
 
     def unclaimed(self) -> int:
         """How many payloads came that nobody took or discarded, births and wills left out."""

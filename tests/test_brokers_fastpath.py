@@ -9,7 +9,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -129,6 +129,7 @@ frames = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(protocols, topics, payloads, st.integers(0, 1), st.integers(1, 65534))
 def test_the_encoder_writes_what_paho_writes(protocol: int, topic: str, payload: bytes, qos: int, mid: int) -> None:
     with benches(protocol) as (short, paho):
@@ -141,6 +142,7 @@ def test_the_encoder_writes_what_paho_writes(protocol: int, topic: str, payload:
         assert written.endswith(payload)
 
 
+@settings(deadline=None)
 @given(
     protocols,
     st.lists(
@@ -150,16 +152,16 @@ def test_the_encoder_writes_what_paho_writes(protocol: int, topic: str, payload:
         ),
         max_size=6,
     ),
-    st.data(),
+    st.lists(st.floats(0, 1), max_size=4),
 )  # fmt: skip
 def test_the_decoder_reads_what_paho_reads(
-    protocol: int, messages: list[tuple[str, bytes, int, int, bool, bool, int | None]], data: st.DataObject
+    protocol: int, messages: list[tuple[str, bytes, int, int, bool, bool, int | None]], cuts: list[float]
 ) -> None:
     """Any messages, cut into any pieces: the same payloads in the same boxes, the same acknowledgements."""
     stream = b"".join(paho_frame(protocol, *message) for message in messages)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
+    pieces = sorted(round(cut * len(stream)) for cut in cuts)
     with benches(protocol) as (short, paho):
-        for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        for start, stop in zip([0, *pieces], [*pieces, len(stream)], strict=True):
             if stream[start:stop]:
                 short.connection.take_in(stream[start:stop])
                 paho.connection.take_in(stream[start:stop])
@@ -168,6 +170,7 @@ def test_the_decoder_reads_what_paho_reads(
         assert short.counters == paho.counters
 
 
+@settings(deadline=None)
 @given(
     protocols,
     st.lists(st.tuples(st.integers(1, 6), st.none() | st.sampled_from([0, 0x10, 0x80, 0x87, 0x97]), st.booleans())),
@@ -192,6 +195,7 @@ def test_acknowledgements_settle_the_same_messages(
         assert set(short.connection.fast.unacknowledged) == set(paho.connection.client._out_messages)
 
 
+@settings(deadline=None)
 @given(protocols, st.lists(st.one_of(st.binary(max_size=12), frames), max_size=4).map(b"".join))
 def test_garbage_ends_in_the_same_state(protocol: int, stream: bytes) -> None:
     with benches(protocol) as (short, paho):
@@ -203,6 +207,7 @@ def test_garbage_ends_in_the_same_state(protocol: int, stream: bytes) -> None:
         assert short.state() == paho.state()
 
 
+@settings(deadline=None)
 @given(protocols, st.integers(0, 8), st.sets(st.integers(1, 8)), st.integers(0, 3))
 def test_what_is_not_acknowledged_goes_out_again(protocol: int, sent: int, settled: set[int], offline: int) -> None:
     """Lost connection and new one: unacknowledged frames first sent get DUP, those of the outage do not."""

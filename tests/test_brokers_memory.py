@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from brokers_kit import burst, fleet, inbox
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokers.api import BrokerError, Identity
@@ -66,6 +66,7 @@ def test_errors_survive_being_made_again_from_their_arguments() -> None:
     assert str(type(error)(*error.args)) == str(error)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ptd"), st.binary(min_size=0, max_size=1)), max_size=60))
 def test_a_box_loses_and_invents_nothing(steps: list[tuple[str, bytes]]) -> None:
     """Whatever the order of putting, taking and discarding: put = taken + dropped + still there."""
@@ -86,6 +87,7 @@ def test_a_box_loses_and_invents_nothing(steps: list[tuple[str, bytes]]) -> None
     assert not (waiting & Counter(box.queue)), "a payload is there that a discard waits for"
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=2), max_size=30), st.integers(0, 29))
 def test_a_box_gives_the_first_equal_payload_and_keeps_the_order(payloads: list[bytes], pick: int) -> None:
     box = Box()
