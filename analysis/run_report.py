@@ -47,8 +47,9 @@ def verdict(run: Run) -> str:
     shares = run.numbers("exits")
     early = [name for name in words.ordered_exits(shares) if name != "cloud" and shares[name] > 0]
     if early:
-        listed = " and ".join(f"{words.percent(shares[n], 0)} left {words.EXIT_PLACE.get(n, 'at ' + n)}" for n in early)
-        text += f"; {listed}"
+        listed = [f"{words.percent(shares[n], 0)} {words.EXIT_PLACE.get(n, 'at ' + n)}" for n in early]
+        listed[0] = listed[0].replace("%", "% left", 1)
+        text += f"; {words.joined(listed)}"
     dropped = run.number("samples.dropped")
     return text + (f"; {words.count(dropped)} dropped" if dropped > 0 else "") + "."
 
@@ -62,11 +63,12 @@ def tiles(run: Run) -> list[Tile]:
     early = sum(share for name, share in shares.items() if name != "cloud") if shares else math.nan
     p50, p95 = run.number("latency_s.all.p50"), run.number("latency_s.all.p95")
     dropped, lost = run.number("samples.dropped"), sum(run.numbers("lost").values())
-    eq1 = words.size(run.number(f"{PER_SAMPLE}.eq1"))
+    eq1 = run.number(f"{PER_SAMPLE}.eq1")
+    says = f"Eq. 1 says {words.size(eq1)}" if math.isfinite(eq1) else ""
     confidence = f"95 % confidence: {words.percent(low)} to {words.percent(high)}"
     listed = [
         (overall, Tile("accuracy", words.percent(overall), confidence)),
-        (payload, Tile("payload per camera and sample", words.size(payload), f"Eq. 1 says {eq1}")),
+        (payload, Tile("payload per camera and sample", words.size(payload), says)),
         (less, Tile("less than raw offload", words.times(less), f"raw: {words.size(raw)}")),
         (early, Tile("left before the cloud", words.percent(early), "of all samples")),
         (p95, Tile("95 % decided within", words.seconds(p95), f"median {words.seconds(p50)}")),

@@ -104,6 +104,11 @@ def times(value: float) -> str:
     return f"{number(value, 2 if value < 10 else 3) if value < 100 else count(value)}×"
 
 
+def joined(parts: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([*([", ".join(parts[:-1])] if parts[:-1] else []), *parts[-1:]])
+
+
 def ordered_exits(names: object) -> list[str]:
     """Exit names from the camera up to the cloud; unknown ones last."""
     known = {name: place for place, name in enumerate(EXIT_ORDER)}

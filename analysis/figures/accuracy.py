@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def against_bytes(run: Run) -> Plot | None:
         _reference_lines(axes, run)
         _raw_and_eq1(axes, raw, eq1, here[0] if measured else eq1)
         if measured:
-            _operating_point(drawing, axes, here)
+            _operating_point(drawing, axes, here, raw)
         log_bytes(axes, [*points.payload_bytes, here[0], raw, eq1], (1, 2, 5) if wide else (1, 3))
         percent_axis(axes)
         axes.set_ylim(min(0.9, axes.get_ylim()[0] - 0.02), 1.025)
@@ -133,25 +133,26 @@ def _raw_and_eq1(axes: Axes, raw: float, eq1: float, payload: float) -> None:
         )  # fmt: skip
 
 
-def _operating_point(drawing: Drawing, axes: Axes, here: tuple[float, float]) -> None:
+def _operating_point(drawing: Drawing, axes: Axes, here: tuple[float, float], raw: float) -> None:
     (mark,) = axes.plot(*here, marker="D", markersize=8, color=LIGHT["orange"], linestyle="none", zorder=5)
     text = f"{words.percent(here[1])} right, {words.size(here[0])}"
     drawing.hover(mark, f"this run: {text} of payload per camera and sample")
+    # Well below the point, where neither the curve nor its labels are; above it at the foot of the figure.
+    left = here[0] > raw / 3
+    offset = (-14 if left else 14, -34 if here[1] > 0.2 else 24)
+    leader: dict[str, Any] = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 5}
+    leader["relpos"] = (1, 1) if left else (0, 1)
     axes.annotate(
-        f"this run: {text}",
-        here,
-        (8, -15 if here[1] > 0.1 else 7),
-        textcoords="offset points",
-        fontsize=8,
-        fontweight="bold",
-        color=INK,
-    )
+        f"this run: {text}", here, offset, textcoords="offset points", ha="right" if left else "left",
+        fontsize=8.5, fontweight="bold", color=INK, arrowprops=leader,
+    )  # fmt: skip
 
 
 def log_bytes(axes: Axes, values: list[float], steps: tuple[int, ...]) -> None:
     """Makes the horizontal axis one of bytes: logarithmic over `values`, ticks at `steps` of every power of ten."""
     positive = [value for value in values if math.isfinite(value) and value > 0]
-    low, high = min(positive) / 1.5, max(positive) * 1.35
+    high = max(positive) * 1.35
+    low = min(min(positive) / 1.5, high / 40)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     ticks = [m * 10.0**e for e in range(-1, 9) for m in steps if low <= m * 10.0**e <= high]

@@ -42,7 +42,7 @@ def topology(run: Run) -> Plot | None:
 
     def draw(wide: bool) -> Drawing:
         most = max(map(len, tiers))
-        drawing = Drawing(figure(wide, max(1.4, 0.5 + 0.36 * most), 4.1))
+        drawing = Drawing(figure(wide, max(1.7, 0.5 + 0.36 * most), 4.1))
         axes = drawing.figure.add_subplot()
         axes.set_axis_off()
         places = {
@@ -148,8 +148,14 @@ def _draw_link_label(
     if not lines:
         return
     busy = len(lower) > 2
-    place = (depth + (0.62 if busy else 0.5), -0.42 if busy else 0.16) if wide else (0.34, depth + 0.5)
-    axes.text(*place, "\n".join(lines), ha="center", va="center", fontsize=7.5, color=MUTED, linespacing=1.35, zorder=4)
+    beside = busy and len(upper) % 2 == 1  # otherwise the middle is free, or there is one line to stand on
+    place = (depth + (0.62 if beside else 0.5), -0.42 if beside else 0.0) if wide else (0.34, depth + 0.5)
+    above = wide and not busy
+    axes.annotate(
+        "\n".join(lines), place, (0, 6 if above else 0), textcoords="offset points", ha="center", fontsize=7.5,
+        va="bottom" if above else "center", color=MUTED, linespacing=1.35, zorder=4,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
+    )  # fmt: skip
 
 
 def energy(run: Run) -> Plot | None:
