@@ -42,7 +42,8 @@ def windows(maps: Numbers) -> Numbers:
 def convolve(maps: Numbers, kernels: Numbers) -> Numbers:
     """Convolve `(U, N, H, W, C)` with `(U, 9*C, F)` integer kernels, giving `(U, N, H, W, F)`."""
     units, count, height, width, _ = maps.shape
-    return np.matmul(windows(maps), kernels).reshape(units, count, height, width, kernels.shape[2])
+    sums: Numbers = np.matmul(windows(maps), kernels)
+    return sums.reshape(units, count, height, width, kernels.shape[2])
 
 
 def pool(maps: Numbers, stride: int) -> Numbers:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.ddnn import exact
-from sim.ddnn.sections import F32, Bits, Mask, Sections
+from sim.ddnn.exact import F32, Bits
+from sim.ddnn.sections import Sections
 from sim.ddnn.spec import Exit, NetworkSpec, flops, memory_bits
+from sim.ddnn.stacks import Mask
 from sim.ddnn.table import Table, build_table
 from sim.errors import UsageError
 
@@ -111,7 +113,8 @@ class Inference:
 
     def raw(self, index: int, camera: int) -> bytes:
         """Return the image as uint8 bytes, channel by channel, row by row."""
-        return self.dataset.images[index, camera].tobytes()
+        image: Bits = self.dataset.images[index, camera]
+        return image.tobytes()
 
     def from_raw(self, raw: bytes, camera: int) -> DeviceOutput:
         """Run camera `camera`'s device section on an image as `raw` gives it.
@@ -201,7 +204,7 @@ class Inference:
     def _prefetch(self, indices: NDArray[np.int64]) -> None:
         _, features, absent = self.devices(indices)
         out = self.sections.upstream(exact.unpack(features.swapaxes(0, 1), self.spec.device_map), ~absent)
-        cloud = self.sections.judge("cloud", out.cloud_scores, out.known.any(axis=1))
+        cloud = self.sections.judge("cloud", out.cloud_scores, np.asarray(out.known.any(axis=1)))
         sent, there = features, ~absent
         if out.edge_maps is not None:
             sent, there = exact.pack(out.edge_maps).swapaxes(0, 1), out.known

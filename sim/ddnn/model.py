@@ -20,47 +20,55 @@ HEAD_SCALE = 0.9
 """Fixed batch-norm scale of the exit heads of the default recipe: keeps entropies comparable between networks."""
 
 
-class _Sign(torch.autograd.Function):
-    """Sign with a straight-through estimator: the gradient passes where |x| <= 1."""
+class _Norm(torch.autograd.Function):
+    """Batch-norm of `(B, C, H, W)` over the rows that count, with a sign after it where wanted.
+
+    Both in one, in few passes over memory: that is what training time goes into. The sign's gradient passes where its
+    argument is within [-1, 1] (straight-through estimator).
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.where(x >= 0, 1.0, -1.0)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return grads[0] * (x.abs() <= 1)
-
-
-class _WeightedNorm(torch.autograd.Function):
-    """Batch-norm of `(B, C, ...)` with statistics over the rows that count, `weight (B, C, ...)` of 0 and 1."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        axes = [0, *range(2, x.dim())]
-        shape = [1, -1, *[1] * (x.dim() - 2)]
-        count = (weight.sum(axes) * (x.numel() / x.shape[0] / x.shape[1])).clamp(min=1)
-        mean = (x * weight).sum(axes) / count
-        centred = x - mean.view(shape)
-        variance = (centred.square() * weight).sum(axes) / count
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, sign: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`weight (B, C)` of 0 and 1; returns the result, the mean and the variance."""
+        count = (weight.sum(0) * (x.shape[2] * x.shape[3])).clamp(min=1)
+        mean = (x.sum((2, 3)) * weight).sum(0) / count
+        square = torch.linalg.vector_norm(x, dim=(2, 3)).square()
+        variance = ((square * weight).sum(0) / count - mean.square()).clamp(min=0)
         inverse = (variance + EPS).rsqrt()
-        normal = centred.mul_(inverse.view(shape))
-        ctx.save_for_backward(normal, weight, gamma, inverse, count)
+        scale = gamma * inverse
+        y = torch.addcmul(_wide(beta - mean * scale), x, _wide(scale))
+        ctx.sign = sign
+        ctx.save_for_backward(x, y if sign else None, weight, scale, inverse, mean, count)
         ctx.mark_non_differentiable(mean, variance)
-        return normal * gamma.view(shape) + beta.view(shape), mean, variance
+        return torch.copysign(torch.ones(()), y) if sign else y, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:
-        normal, weight, gamma, inverse, count = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, weight, scale, inverse, mean, count = ctx.saved_tensors
         grad = grads[0]
-        axes = [0, *range(2, normal.dim())]
-        shape = [1, -1, *[1] * (normal.dim() - 2)]
-        grad_beta = grad.sum(axes)
-        grad_gamma = (grad * normal).sum(axes)
-        pull = (normal * (grad_gamma / count).view(shape)).add_((grad_beta / count).view(shape)).mul_(weight)
-        return (grad - pull).mul_((gamma * inverse).view(shape)), None, grad_gamma, grad_beta
+        if ctx.sign:
+            grad = torch.ops.aten.hardtanh_backward(grad, y, -1.0, 1.0)
+        grad_beta = grad.sum((0, 2, 3))
+        grad_gamma = inverse * (_dots(grad, x) - mean * grad_beta)
+        slope = -scale * inverse * grad_gamma / count
+        offset = -scale * grad_beta / count - slope * mean
+        pull = torch.addcmul((weight * offset)[..., None, None], x, (weight * slope)[..., None, None])
+        return pull.addcmul_(grad, _wide(scale)), None, grad_gamma, grad_beta, None
+
+
+def _wide(per_channel: Tensor) -> Tensor:
+    return per_channel[:, None, None]
+
+
+def _dots(a: Tensor, b: Tensor) -> Tensor:
+    """Return the dot product of `(B, C, H, W)` tensors per channel; a matrix product reads each only once."""
+    channels = a.shape[1]
+    if channels > 64 or a.shape[2] == 1:
+        return (a * b).sum((0, 2, 3))
+    rows = (t.permute(0, 2, 3, 1).reshape(-1, channels) for t in (a, b))
+    return (next(rows).T @ next(rows)).diagonal()
 
 
 class Norm(nn.Module):
@@ -80,20 +88,20 @@ class Norm(nn.Module):
         self.register_buffer("variance", torch.zeros(channels) if corrected else torch.ones(channels))
         self.register_buffer("updates", torch.zeros(()))
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Normalise `(B, C, ...)`; `weight (B, C)` says which rows count."""
-        shape = [1, -1, *[1] * (x.dim() - 2)]
+    def forward(self, x: Tensor, weight: Tensor, *, sign: bool = False) -> Tensor:
+        """Normalise `(B, C, H, W)`, then take the sign if wanted; `weight (B, C)` says which rows count."""
         if not self.training:
             mean, variance = self.statistics()
             scale = self.gamma * (variance + EPS).rsqrt()
-            return x * scale.view(shape) + (self.beta - mean * scale).view(shape)
-        weight = weight.view(*weight.shape, *[1] * (x.dim() - 2))
-        normal, mean, variance = _WeightedNorm.apply(x, weight, self.gamma, self.beta)  # type: ignore[no-untyped-call]
+            y = x * _wide(scale) + _wide(self.beta - mean * scale)
+            return torch.where(y >= 0, 1.0, -1.0) if sign else y
+        out: tuple[Tensor, Tensor, Tensor] = _Norm.apply(x, weight, self.gamma, self.beta, sign)  # type: ignore[no-untyped-call]
+        y, mean, variance = out
         with torch.no_grad():
             self.mean.lerp_(mean, 1 - DECAY)
             self.variance.lerp_(variance, 1 - DECAY)
             self.updates += 1
-        return normal  # type: ignore[no-any-return]
+        return y
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Return the running mean and variance."""
@@ -134,15 +142,15 @@ class Blocks(nn.Module):
         for block, (weight, norm) in enumerate(zip(self.weights, self.norms, strict=True)):
             x = functional.conv2d(x, self._used(weight), padding=1, groups=self.units)
             x = functional.max_pool2d(x, 3, self.stride, 1)
-            x = norm(x, counts.repeat_interleave(weight.shape[0] // self.units, 1))
             last = block == len(self.weights) - 1
-            plain = self.precision == "binary" or (last and self.binary_out)
-            x = _Sign.apply(x) if plain else functional.relu(x)  # type: ignore[no-untyped-call]
+            sign = self.precision == "binary" or (last and self.binary_out)
+            x = norm(x, counts.repeat_interleave(weight.shape[0] // self.units, 1), sign=sign)
+            x = x if sign else functional.relu(x)
         if not self.classes:
             return x, None
         flat = x.reshape(len(x), self.units, -1).transpose(0, 1)
         sums = torch.bmm(flat, self._used(self.head)).transpose(0, 1).reshape(len(x), -1)
-        scores = self.head_norm(sums, counts.repeat_interleave(self.classes, 1))
+        scores = self.head_norm(sums[..., None, None], counts.repeat_interleave(self.classes, 1))
         return x, scores.view(len(x), self.units, self.classes)
 
     def _used(self, weight: Tensor) -> Tensor:
@@ -254,7 +262,7 @@ class Model(nn.Module):
         flat = (scores * kept).flatten(2).transpose(0, 1)
         sums = torch.bmm(flat, binarised(self.local_head)).transpose(0, 1).flatten(1)
         counts = slots.amax(2).repeat_interleave(self.spec.classes, 1)
-        return self.local_norm(sums, counts).view(len(scores), self.spec.gateways, -1)  # type: ignore[no-any-return]
+        return self.local_norm(sums[..., None, None], counts).view(len(scores), self.spec.gateways, -1)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def clip(self) -> None:

@@ -212,7 +212,7 @@ def _check(spec: NetworkSpec) -> None:
         raise UsageError(f"groups {spec.groups} do not hold each of the cameras 0 to {spec.cameras - 1} exactly once")
     if "edge" in spec.exits and spec.edge is None:
         raise UsageError("exits.edge needs an edge section: give model.edge, or leave the exit out")
-    if spec.off and not (0 <= spec.off[0] and spec.off[-1] < spec.cameras > len(spec.off)):
+    if spec.off and not (spec.off[0] >= 0 and spec.off[-1] < spec.cameras > len(spec.off)):
         raise UsageError(f"cannot switch off cameras {spec.off} of {spec.cameras}: one must be left")
 
 

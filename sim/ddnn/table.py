@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.ddnn import exact
-from sim.ddnn.sections import BLOCK, F32, Bits, Judgement, Mask, Sections, Upstream
+from sim.ddnn.exact import F32, Bits
+from sim.ddnn.sections import BLOCK, Judgement, Sections, Upstream
 from sim.ddnn.spec import EXITS, Exit, NetworkSpec
+from sim.ddnn.stacks import Mask
 from sim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -179,12 +181,12 @@ def build_table(inference: Inference, indices: Ints, works: Mask) -> Table:
         labels=inference.dataset.labels[indices],
         split=_split(inference, indices),
         takes_part=takes_part,
-        camera_predicted=camera and camera.predicted,
-        camera_entropy=camera and camera.entropy,
-        local_predicted=local and local.predicted,
-        local_entropy=local and local.entropy,
-        edge_predicted=edge and edge.predicted,
-        edge_entropy=edge and edge.entropy,
+        camera_predicted=camera.predicted if camera else None,
+        camera_entropy=camera.entropy if camera else None,
+        local_predicted=local.predicted if local else None,
+        local_entropy=local.entropy if local else None,
+        edge_predicted=edge.predicted if edge else None,
+        edge_entropy=edge.entropy if edge else None,
         cloud_predicted=cloud.predicted,
         cloud_entropy=cloud.entropy,
     )
@@ -209,7 +211,9 @@ def _upstream(sections: Sections, features: Bits, takes_part: Mask) -> tuple[Jud
     run = _by_block if len(takes_part) == 1 else _by_sample
     outs = list(run(sections, maps, takes_part))
     known = np.concatenate([out.known for out in outs], axis=1)
-    cloud = sections.judge("cloud", np.concatenate([out.cloud_scores for out in outs], axis=1), known.any(axis=-1))
+    cloud = sections.judge(
+        "cloud", np.concatenate([out.cloud_scores for out in outs], axis=1), np.asarray(known.any(axis=-1))
+    )
     if "edge" not in sections.spec.exits:
         return None, cloud
     scores = np.concatenate([out.edge_scores for out in outs if out.edge_scores is not None], axis=1)

@@ -32,11 +32,15 @@ THREADS = 2
 @contextmanager
 def _repeatable() -> Iterator[None]:
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # its attribute is set by a module-level property that types do not see
+    filling = memory.fill_uninitialized_memory
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False  # costs time; nothing here reads such memory
     try:
         yield
     finally:
+        memory.fill_uninitialized_memory = filling
         torch.use_deterministic_algorithms(deterministic)
         torch.set_num_threads(threads)
 
@@ -99,7 +103,7 @@ def _epoch(
 ) -> float:  # fmt: skip
     images, labels, present = data
     count = len(images)
-    batches = [torch.arange(count)] if count <= BATCH else torch.randperm(count, generator=generator).split(BATCH)
+    batches = _batches(count, generator)
     model.train()
     total = 0.0
     for rows in batches:
@@ -113,6 +117,13 @@ def _epoch(
         model.clip()
         total += float(loss.detach()) * len(rows)
     return total / max(count, 1)
+
+
+def _batches(count: int, generator: torch.Generator) -> list[Tensor]:
+    if count <= BATCH:
+        return [torch.arange(count)]
+    order = torch.randperm(count, generator=generator)
+    return [order[start : start + BATCH] for start in range(0, count, BATCH)]
 
 
 @torch.no_grad()
