@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,8 @@ from sim.data.multiview.scene import Scenes, Things, Windows, bounds
 from sim.data.multiview.trace import FAR, Float, Index, Light, Rays, Tracer, colours
 
 FINE = 2 * SIZE  # rays per row; two by two make a pixel
-BLOCK = 16  # views rendered together: what fits into the processor's cache
+BLOCK = 24  # views rendered together: what fits into the processor's cache
+THREADS = min(4, os.cpu_count() or 1)
 LEAST_VISIBLE = 0.3  # share of the object that clutter and poles must leave for a detector to find it
 
 
@@ -40,19 +43,26 @@ def render(scene: Scenes, rig: Rig, crop: Windows, view: View) -> tuple[Float, N
     pixels = np.zeros((len(view.sample), 3, SIZE, SIZE), dtype=np.float32)
     found = np.zeros(len(view.sample), dtype=np.bool_)
     near = _clutter_in_crop(scene, rig, crop)
-    for kind in range(len(CLASSES)):
-        mine = np.flatnonzero(scene.thing.kind[view.sample] == kind)
-        for start in range(0, len(mine), BLOCK):
-            rows = mine[start : start + BLOCK]
-            block = view[rows]
-            fine, found[rows] = _shoot(scene, rig, crop, block, kind, near)
-            coarse = (fine[:, 0::2] + fine[:, 1::2]) * np.float32(0.5)
-            coarse = (coarse[:, :, 0::2] + coarse[:, :, 1::2]) * np.float32(0.5)
-            draws = scene.views[block.sample, block.camera]
-            pixels[rows] = optics.expose(
-                coarse.transpose(0, 3, 1, 2), rig, block.camera, crop.half[block.sample, block.camera], draws
-            )
+    kinds = scene.thing.kind[view.sample]
+
+    def shoot(rows: Index) -> None:
+        block, kind = view[rows], int(kinds[rows[0]])
+        fine, found[rows] = _shoot(scene, rig, crop, block, kind, near)
+        coarse = (fine[:, 0::2] + fine[:, 1::2]) * np.float32(0.5)
+        coarse = (coarse[:, :, 0::2] + coarse[:, :, 1::2]) * np.float32(0.5)
+        draws, half = scene.views[block.sample, block.camera], crop.half[block.sample, block.camera]
+        pixels[rows] = optics.expose(coarse.transpose(0, 3, 1, 2), rig, block.camera, half, draws)
+
+    # numpy lets go of the interpreter in its loops, and every block writes rows of its own: threads change no byte.
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(shoot, _blocks(kinds)))
     return pixels, found
+
+
+def _blocks(kinds: Index) -> list[Index]:
+    """Rows that are rendered together; all of one class, since they share the parts of its model."""
+    rows = [np.flatnonzero(kinds == kind) for kind in range(len(CLASSES))]
+    return [mine[start : start + BLOCK] for mine in rows for start in range(0, len(mine), BLOCK)]
 
 
 def _shoot(

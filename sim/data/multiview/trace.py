@@ -133,37 +133,40 @@ def colours(
         view, line = rows // (size * size), rows // size
         t = distance.ravel()[rows]
         steps = (rays.x.ravel()[rows] * t, rays.y.ravel()[rows] * t, rays.z.ravel()[line] * t)
-        point = np.stack(steps, axis=1) + rays.start[view]
-        local = (point - part.centre.astype(np.float32)[view]) / part.half.astype(np.float32)[view]
-        normal = _ellipsoid_normal(part, view, local) if part.shape == "ellipsoid" else _box_normal(local)
-        facing = np.maximum((normal * light.sun[view]).sum(axis=1), np.float32(0))
+        point = np.stack([step + rays.start[:, i][view] for i, step in enumerate(steps)])
+        centre, inverse = part.centre.T.astype(np.float32), (1 / part.half.T).astype(np.float32)
+        local = (point - centre[:, view]) * inverse[:, view]
+        normal = _ellipsoid_normal(local, inverse[:, view]) if part.shape == "ellipsoid" else _box_normal(local)
+        x, y, z = normal * light.sun.T[:, view]
+        facing = np.maximum(x + y + z, np.float32(0))
         sunshine = light.sunshine[view]
-        sky = np.float32(0.62) + np.float32(0.38) * normal[:, 2]
+        sky = np.float32(0.62) + np.float32(0.38) * normal[2]
         brightness = (np.float32(1) - sunshine) * sky + np.float32(1.5) * sunshine * facing
         pixels[rows] = _painted(part, view, point, local, normal) * brightness[:, None]
 
 
 def _box_normal(local: Float) -> Float:
-    axis = np.abs(local).argmax(axis=1)
-    normal = np.zeros_like(local)
-    rows = np.arange(len(local))
-    normal[rows, axis] = np.where(local[rows, axis] < 0, np.float32(-1), np.float32(1))
-    return normal
+    """The normal `(3, n)` of the side that a point on a box lies on: the axis along which it is farthest out."""
+    x, y, z = np.abs(local)
+    on_end = (x >= y) & (x >= z)
+    on_side = ~on_end & (y >= z)
+    return np.where(np.stack([on_end, on_side, ~on_end & ~on_side]), np.sign(local), np.float32(0))
 
 
-def _ellipsoid_normal(part: Part, view: Index, local: Float) -> Float:
-    normal = local / part.half.astype(np.float32)[view]
-    unit: Float = normal / np.sqrt((normal * normal).sum(axis=1, keepdims=True))
+def _ellipsoid_normal(local: Float, inverse: Float) -> Float:
+    normal = local * inverse
+    x, y, z = normal * normal
+    unit: Float = normal / np.sqrt(x + y + z)
     return unit
 
 
 def _painted(part: Part, view: Index, point: Float, local: Float, normal: Float) -> Float:
-    """The reflectance at each hit point, with windows, lamps and stripes where the paint has them."""
+    """The reflectance `(n, 3)` at each hit point, with windows, lamps and stripes where the paint has them."""
     colour, second = part.colour.astype(np.float32)[view], part.second.astype(np.float32)[view]
     if part.paint == "plain":
         return colour
-    x, y, height = local.T
-    side, end = np.abs(normal[:, 1]) > 0.5, np.abs(normal[:, 0]) > 0.5
+    x, y, height = local
+    side, end = normal[1] != 0, normal[0] != 0
     if part.paint == "windows":  # all around under the roof, with pillars
         pane = (height < 0.72) & (height > -0.9) & ((side & (np.abs(x - 0.1) > 0.05)) | (end & (np.abs(y) < 0.88)))
         return np.where(pane[:, None], second, colour)
@@ -175,7 +178,7 @@ def _painted(part: Part, view: Index, point: Float, local: Float, normal: Float)
     glass = np.array([0.07, 0.08, 0.1], dtype=np.float32)
     stripe = (side | end) & (height < -0.35)
     band = (height > -0.12) & (height < 0.62)
-    along = point[:, 0] * np.float32(0.7)
+    along = point[0] * np.float32(0.7)
     pillar = np.abs(along - np.floor(along) - np.float32(0.5)) > 0.43
     pane = (side & band & ~pillar) | (end & (height > -0.3) & (height < 0.6) & (np.abs(y) < 0.9))
     sign = end & (x > 0) & (height > 0.68) & (height < 0.9) & (np.abs(y) < 0.7)
