@@ -70,7 +70,7 @@ def test_the_first_decision_counts_and_every_sample_has_one_fate(tmp_path: Path)
     book.write(tmp_path / "d.parquet", ["site-0"])
     frame = pd.read_parquet(tmp_path / "d.parquet")
     assert frame.columns.tolist() == (
-        "site sample label predicted exit entropy captured_s decided_s devices_used fate".split()
+        "site sample label predicted exit entropy captured_s decided_s devices_used fate fault".split()
     )
     assert frame["fate"].tolist() == ["local", "dropped:uplink-lost", "dropped:no-camera"]
     assert frame["predicted"].isna().tolist() == [False, True, True]

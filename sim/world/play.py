@@ -15,6 +15,7 @@ from sim.ledger.samples import SampleBook
 from sim.meter import Framing
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
+from sim.world import faults
 from sim.world.fleet import Builder, Fleet, identities
 from sim.world.prepare import Prepared, Progress
 
@@ -61,8 +62,9 @@ def play(
         brokers.api.BrokerError: the broker is gone.
     """
     scenario = prepared.scenario
+    carrier = faults.witnessed(scenario, carrier)
     carrier.connect(identities(prepared.plan, run))
-    clock, book, log = Clock(), SampleBook(), MessageLog(messages)
+    clock, book, log, fault_log = Clock(), SampleBook(), MessageLog(messages), FaultLog()
     try:
         mqtt = scenario.mqtt
         qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311  # the model's, whatever was negotiated
@@ -81,16 +83,21 @@ def play(
         )
         fleet = Builder(prepared.plan, services, run).build()
         _open_samples(prepared, book)
+        engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log)
+        if engine is not None:
+            engine.start()
         for camera in fleet.cameras():
             clock.process(camera.run(prepared.samples))
         if progress is not None:
             _report(clock, prepared, progress)
         clock.finish()
+        if engine is not None:
+            engine.finish()
         unasked = carrier.leftovers(mqtt.patience_s)
     finally:
         log.close()
     _check(prepared, fleet, book, log)
-    return Outcome(fleet, book, log, FaultLog(), fabric.divergences, unasked, fabric.overheard_bytes, clock.now)
+    return Outcome(fleet, book, log, fault_log, fabric.divergences, unasked, fabric.overheard_bytes, clock.now)
 
 
 def _open_samples(prepared: Prepared, book: SampleBook) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim import data, ddnn, scenario
+from sim import data, ddnn, faults, scenario
 from sim.world.plan import Plan
 
 Progress = Callable[[str, int, int], None]
@@ -20,7 +20,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
     Raises:
         ScenarioError: with every problem at once.
     """
-    return scenario.load(Path(path), overrides=overrides, seed=seed)
+    return scenario.load(Path(path), overrides=overrides, seed=seed, fault_kinds=faults.known())
 
 
 def build(plain: dict[str, Any], path: Path) -> scenario.Scenario:
@@ -29,7 +29,7 @@ def build(plain: dict[str, Any], path: Path) -> scenario.Scenario:
     Raises:
         ScenarioError: with every problem at once.
     """
-    return scenario.build(plain, path)
+    return scenario.build(plain, path, fault_kinds=faults.known())
 
 
 @dataclass(frozen=True)

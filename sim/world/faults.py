@@ -1,0 +1,126 @@
+"""What the faults of a run are given of its world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brokers.api import Carrier
+from brokers.client import Pool
+from sim import ddnn
+from sim.clock import Clock
+from sim.faults import Engine, Surroundings
+from sim.faults.base import BrokerFault
+from sim.faults.handles import NoMachinery
+from sim.ledger.faults import FaultLog
+from sim.meter import energy_j
+from sim.nodes.fabric import Fabric
+from sim.nodes.node import Node
+from sim.profiles import RADIOS
+from sim.rng import generator
+from sim.scenario import Scenario
+from sim.world import curve
+from sim.world.fleet import Fleet, site_name
+from sim.world.outages import Witness
+from sim.world.prepare import Prepared
+
+
+def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
+    """The carrier; one that survives outages, where the scenario has broker faults and it is a real one."""
+    disturbed = any(isinstance(fault.effect, BrokerFault) for fault in scenario.faults)
+    return Witness(carrier) if disturbed and isinstance(carrier, Pool) else carrier
+
+
+def engine(
+    prepared: Prepared, fleet: Fleet, fabric: Fabric, clock: Clock, inference: ddnn.Inference, log: FaultLog
+) -> Engine | None:
+    """The faults of the scenario; None where there are none."""
+    scenario = prepared.scenario
+    if not scenario.faults:
+        return None
+    periods = [camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera"]
+    carrier = fabric.carrier
+    around = Surroundings(
+        clock=clock,
+        fabric=fabric,
+        nodes=[(_full_name(node), node) for node in fleet.nodes],
+        links=fleet.links,
+        lanes=fleet.lanes,
+        seed=scenario.seed,
+        horizon_s=prepared.samples * max(periods),
+        durable=scenario.mqtt.durable,
+        image_shape=prepared.dataset.images.shape[2:],
+        machinery=carrier if isinstance(carrier, Witness) else NoMachinery(),
+        networks=Networks(prepared),
+        energy_j=lambda node: _energy(prepared, node, clock.now),
+        best_camera=lambda: _best_camera(prepared, inference),
+        base=scenario.path.parent,
+        log=log,
+    )
+    return Engine(scenario.faults, around)
+
+
+def _full_name(node: Node) -> str:
+    return node.name if node.site < 0 else f"{site_name(node.site)}/{node.name}"
+
+
+def _energy(prepared: Prepared, node: Node, now_s: float) -> float:
+    radio = next(instance.config.radio for instance in prepared.plan.nodes if instance.group == node.group)
+    return energy_j(node.profile, node.busy_s, now_s, node.bytes_up, RADIOS[radio] if radio else 0.0)
+
+
+def _best_camera(prepared: Prepared, inference: ddnn.Inference) -> str:
+    """The camera that alone is right most often without faults; the first of equals."""
+    accuracy = curve.per_camera(prepared, curve.table(prepared, inference))
+    return max(accuracy, key=lambda name: accuracy[name] or 0.0)
+
+
+class Networks:
+    """Other networks than the one that runs, made on first use."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._made: dict[object, ddnn.Inference] = {}
+
+    def stale(self, epochs: int) -> ddnn.Inference:
+        """The network as it was after so many epochs of the same training."""
+        found = self._made.get(epochs)
+        if found is None:
+            network, dataset = self._prepared.network, self._prepared.dataset
+            training = replace(network.training, epochs=min(epochs, network.training.epochs))
+            found = self._made[epochs] = ddnn.obtain(network.spec, training, dataset).inference(dataset)
+        return found
+
+    def damaged(self, rate: float, *stream: str) -> ddnn.Inference:
+        """The network with bits of the device sections' weights flipped."""
+        key = (rate, stream)
+        found = self._made.get(key)
+        if found is None:
+            prepared = self._prepared
+            rng = generator(prepared.scenario.seed, "weights", *stream)
+            network = replace(prepared.network, arrays=flipped(prepared.network.arrays, rate, rng))
+            found = self._made[key] = network.inference(prepared.dataset)
+        return found
+
+
+def flipped(arrays: Mapping[str, NDArray[Any]], rate: float, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """The arrays with each bit of the device sections' kernels flipped at this rate: a sign, or one of 32 bits.
+
+    What is no number any more counts as 0, as a guarded multiplier would.
+    """
+    found = dict(arrays)
+    for name in sorted(arrays):
+        if not (name.startswith("device.") and name.endswith(".kernel")):
+            continue
+        kernel = arrays[name]
+        if kernel.dtype.itemsize == 1:
+            found[name] = np.where(rng.random(kernel.shape) < rate, -kernel, kernel).astype(kernel.dtype)
+            continue
+        bits = np.ascontiguousarray(kernel).view(np.uint8)
+        damaged = (bits ^ np.packbits(rng.random(8 * bits.size) < rate).reshape(bits.shape)).view(kernel.dtype)
+        found[name] = np.nan_to_num(damaged, nan=0.0, posinf=0.0, neginf=0.0).reshape(kernel.shape)
+    return found
