@@ -5,10 +5,11 @@ Torch is imported only when a network has to be trained; a stored one runs on nu
 
 from sim.ddnn.inference import DeviceOutput, Inference, Verdict
 from sim.ddnn.network import Network, obtain
-from sim.ddnn.spec import Aggregate, Exit, LossWeights, NetworkSpec, Section, TrainSpec, without
+from sim.ddnn.spec import EXITS, Aggregate, Exit, LossWeights, NetworkSpec, Section, TrainSpec, without
 from sim.ddnn.table import Decided, Table, find_threshold
 
 __all__ = [
+    "EXITS",
     "Aggregate",
     "Decided",
     "DeviceOutput",

@@ -1,7 +1,19 @@
 """Builds and runs one world: scenario, network, broker, clock. `load`, `prepare` and `simulate` are the door."""
 
-from sim.world.prepare import Prepared, build, load, prepare
+from sim.world.curve import exit_accuracies
+from sim.world.prepare import Prepared, build, json_schema, load, prepare
 from sim.world.rehearse import rehearse
 from sim.world.run import Mode, RunResult, simulate
 
-__all__ = ["Mode", "Prepared", "RunResult", "build", "load", "prepare", "rehearse", "simulate"]
+__all__ = [
+    "Mode",
+    "Prepared",
+    "RunResult",
+    "build",
+    "exit_accuracies",
+    "json_schema",
+    "load",
+    "prepare",
+    "rehearse",
+    "simulate",
+]

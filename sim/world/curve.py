@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sim.ddnn import Exit, Inference, Table
+from sim.ddnn import EXITS, Exit, Inference, Table
 from sim.world.prepare import Prepared
 
 STEPS: Final = 20
@@ -23,7 +23,7 @@ def per_camera(prepared: Prepared, table: Table) -> dict[str, float | None]:
 
 def threshold_curve(prepared: Prepared, table: Table) -> list[dict[str, Any]]:
     """Accuracy and bytes over the threshold of the first exit, 0 to 1 in 21 steps; the other exits as they are."""
-    thresholds: dict[Exit, float] = dict(prepared.scenario.exits.thresholds())  # type: ignore[arg-type]
+    thresholds = _thresholds(prepared)
     if not thresholds:
         return []
     first = next(iter(thresholds))
@@ -46,7 +46,22 @@ def threshold_curve(prepared: Prepared, table: Table) -> list[dict[str, Any]]:
     return rows
 
 
+def _thresholds(prepared: Prepared) -> dict[Exit, float]:
+    given = prepared.scenario.exits.thresholds()
+    return {name: given[name] for name in EXITS if name in given}
+
+
 def table(prepared: Prepared, inference: Inference) -> Table:
     """Every exit's decision on the test pictures that a run shows."""
     test = prepared.dataset.test
     return inference.table(test[: min(len(test), prepared.samples * prepared.scenario.sites)])
+
+
+def exit_accuracies(prepared: Prepared) -> dict[str, float]:
+    """Accuracy of each exit on all test samples, and of all exits together at the scenario's thresholds."""
+    inference = prepared.network.inference(prepared.dataset)
+    decisions = inference.table(prepared.dataset.test)
+    thresholds = _thresholds(prepared)
+    found = {str(name): float(decisions.decide({name: np.inf}).accuracy) for name in thresholds}
+    found["cloud"] = float((decisions.cloud_predicted == decisions.labels).mean())
+    return {**found, "overall": float(decisions.decide(thresholds).accuracy)}

@@ -23,6 +23,11 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
     return scenario.load(Path(path), overrides=overrides, seed=seed, fault_kinds=faults.known())
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of scenarios with all known fault kinds."""
+    return scenario.json_schema(faults.known())
+
+
 def build(plain: dict[str, Any], path: Path) -> scenario.Scenario:
     """A scenario from plain data with all known fault kinds; `path` is where it was read from.
 
@@ -57,7 +62,7 @@ class Prepared:
         return int(test[(site * self.samples + sample) % len(test)])
 
 
-def prepare(wanted: scenario.Scenario, progress: Progress | None = None) -> Prepared:
+def prepare(wanted: scenario.Scenario, progress: Progress | None = None, *, retrain: bool = False) -> Prepared:
     """Loads the data; trains the network or takes it from the cache.
 
     Raises:
@@ -70,6 +75,7 @@ def prepare(wanted: scenario.Scenario, progress: Progress | None = None) -> Prep
         plan.network(dataset),
         plan.training(),
         dataset,
+        retrain=retrain,
         progress=None if progress is None else lambda epoch, epochs, _: progress("training", epoch, epochs),
     )
     return Prepared(plan, dataset, network)

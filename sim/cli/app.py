@@ -1,0 +1,46 @@
+"""Puts the commands together, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sim.cli.exits import end_on_sigterm, exits
+from sim.cli.results import compare, report
+from sim.cli.runs import run, train
+from sim.cli.scenarios import faults, schema, validate
+from sim.cli.start import doctor, init
+
+
+class Commands(click.Group):
+    """Keeps the order of the commands, and ends every one of them through `sim.cli.exits`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with exits():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="fogfleet", prog_name="fogfleet")
+def app() -> None:
+    """Simulate a fleet of cameras that runs one distributed neural network over a real MQTT broker.
+
+    \b
+    Example:
+      fogfleet init
+      fogfleet run fleet.yaml --report
+    """
+
+
+for _command in (init, doctor, validate, schema, faults, train, run, report, compare):
+    app.add_command(_command)
+
+
+def main() -> None:
+    """The console script `fogfleet`."""
+    end_on_sigterm()
+    app(prog_name="fogfleet")

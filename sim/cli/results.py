@@ -1,0 +1,49 @@
+"""Commands that read run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sim.cli.options import RUNS, format_option
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: FOLDER/report.html.")
+def report(folder: Path | None, output: Path | None) -> None:
+    """Write the report of a run or sweep: one HTML page, with figures (PNG, SVG) and tables (CSV) beside it.
+
+    Without FOLDER, of the newest run below runs/.
+
+    \b
+    Example:
+      fogfleet report runs/six-cameras/20261121-081500-1a2b3c4d -o report.html
+    """
+    from analysis import report as reports
+
+    click.echo(f"Wrote {reports.build(folder or _newest(), output)}")
+
+
+@click.command()
+@click.argument("folders", metavar="A B...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@format_option("table", "md", "json", "csv")
+def compare(folders: tuple[Path, ...], output_format: str) -> None:
+    """Set runs side by side, with the difference of each from the first.
+
+    \b
+    Example:
+      fogfleet compare runs/six-cameras/A runs/six-cameras/B --format md
+    """
+    from analysis import compare as comparison
+
+    click.echo(comparison.render(comparison.compare(folders), output_format).rstrip("\n"))
+
+
+def _newest() -> Path:
+    """The run folder that was completed last."""
+    complete = [path.parent for path in RUNS.glob("*/*/run.json") if path.parent.suffix != ".partial"]
+    if not complete:
+        raise click.UsageError(f"there is no run below {RUNS}/ yet; name a folder, or make one with fogfleet run.")
+    return max(complete, key=lambda path: path.stat().st_mtime)

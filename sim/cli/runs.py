@@ -1,0 +1,159 @@
+"""Commands that train and simulate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sim.cli.options import RUNS, format_option, scenario_argument, seed_option, set_option
+
+if TYPE_CHECKING:
+    from sim.world import RunResult
+
+broker_option = click.option(
+    "--broker",
+    default="auto",
+    show_default=True,
+    metavar="auto|mosquitto|embedded|URL",
+    help="Which broker carries the messages in lockstep; a URL such as mqtt://host:1883 names a running one.",
+)
+
+
+@click.command()
+@scenario_argument
+@set_option
+@seed_option
+@click.option("--mode", type=click.Choice(["virtual", "lockstep", "live"]), default="lockstep", show_default=True)
+@broker_option
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=RUNS, show_default=True)
+@click.option("--report", is_flag=True, help="Write the report beside the tables.")
+@format_option("text", "json")
+def run(
+    scenario: Path,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    mode: str,
+    broker: str,
+    out: Path,
+    report: bool,
+    output_format: str,
+) -> None:
+    """Run a scenario and write its run folder, OUT/<name>/<id>.
+
+    `lockstep` sends every message over a real broker in virtual time; `virtual` keeps them in memory and decides the
+    same to the byte. Ends with exit code 1 if an expectation of the scenario is not met or a scheduled fault never
+    fired, and 4 if the broker did not bring what the model says.
+
+    \b
+    Example:
+      fogfleet run scenarios/six_cameras.yaml --report
+      fogfleet run fleet.yaml --set exits.local=0.6 --seed 3 --mode virtual
+    """
+    if mode == "live":
+        raise click.UsageError("live mode is not built yet; use --mode lockstep for real MQTT in virtual time.")
+    from sim import world
+    from sim.cli.progress import progress
+
+    wanted = world.load(scenario, overrides, seed)
+    with progress() as bar:
+        result = world.simulate(
+            wanted,
+            mode="virtual" if mode == "virtual" else "lockstep",
+            broker=broker,
+            out=out,
+            argv=["fogfleet", *sys.argv[1:]],
+            notice=_notice,
+            progress=bar,
+        )
+    page = _report(result.folder) if report else None
+    if output_format == "json":
+        click.echo(json.dumps(_as_json(result, page), indent=2))
+    else:
+        _headline(result, page)
+    raise click.exceptions.Exit(result.exit_code)
+
+
+@click.command()
+@scenario_argument
+@set_option
+@seed_option
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Train with so many seeds.")
+@click.option("--retrain", is_flag=True, help="Train again even if the weights are stored.")
+@format_option("text", "json")
+def train(
+    scenario: Path, overrides: tuple[str, ...], seed: int | None, seeds: int, retrain: bool, output_format: str
+) -> None:
+    """Train the network that a scenario needs and keep its weights for later runs.
+
+    \b
+    Example:
+      fogfleet train scenarios/six_cameras.yaml --seeds 5
+    """
+    from sim import world
+    from sim.cli.progress import progress
+
+    first = world.load(scenario, overrides, seed)
+    start = first.model.training.seed if first.model.training.seed is not None else first.seed
+    rows = []
+    for number in range(start, start + seeds):
+        wanted = world.load(scenario, [*overrides, f"model.training.seed={number}"], seed)
+        with progress() as bar:
+            prepared = world.prepare(wanted, bar, retrain=retrain)
+        rows.append(_trained(number, prepared))
+        if output_format == "text":
+            click.echo(_training_line(rows[-1]))
+    if output_format == "json":
+        click.echo(json.dumps(rows, indent=2))
+
+
+def _trained(seed: int, prepared: Any) -> dict[str, Any]:
+    from sim.world import exit_accuracies
+
+    network = prepared.network
+    return {
+        "seed": seed,
+        "accuracy": exit_accuracies(prepared),
+        "from_cache": network.from_cache,
+        "epochs": len(network.history),
+        "weights_sha256": network.sha256,
+        "path": str(network.path),
+    }
+
+
+def _training_line(row: dict[str, Any]) -> str:
+    accuracies = ", ".join(f"{name} {100 * value:.1f} %" for name, value in row["accuracy"].items())
+    origin = "stored already" if row["from_cache"] else f"trained, {row['epochs']} epochs"
+    return f"seed {row['seed']}: {origin}; on the test samples: {accuracies}\n  {row['path']}"
+
+
+def _notice(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _report(folder: Path) -> Path:
+    from analysis import report
+
+    return report.build(folder)
+
+
+def _as_json(result: RunResult, page: Path | None) -> dict[str, Any]:
+    return {
+        "folder": str(result.folder),
+        "report": None if page is None else str(page),
+        "exit_code": result.exit_code,
+        "summary": result.summary,
+    }
+
+
+def _headline(result: RunResult, page: Path | None) -> None:
+    from sim.cli import headline
+
+    click.echo(f"{result.summary['scenario']}, seed {result.summary['seed']}, {result.summary['mode']}")
+    for line in headline.lines(result.summary):
+        click.echo(line)
+    click.echo(f"  folder   {result.folder}")
+    click.echo(f"  report   {page}" if page else f"  report   fogfleet report {result.folder}")
