@@ -149,6 +149,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Data", _listed({k: v for k, v in dig(run.summary, "data", {}).items() if k != "sha256"})),
         ("Checks", _listed({k: "holds" if v else "FAILED" for k, v in dig(run.summary, "checks", {}).items()})),
         ("Divergences", words.count(run.number("divergences"))),
+        ("MQTT bytes", _listed({k: words.count(as_number(v)) for k, v in dig(run.run, "mqtt_bytes", {}).items()})),
         ("Cost by tariff", words.number(run.number("cost"))),
         ("Versions", _listed(dig(run.run, "versions", {}))),
         ("Source", str(run.run.get("git_commit") or "")),

@@ -107,9 +107,10 @@ def _reference_lines(axes: Axes, run: Run) -> None:
     for value, label in lines:
         if math.isfinite(value):
             axes.axhline(value, color=LIGHT["grey"], linewidth=1, linestyle=(0, (1, 2)))
+            under = run.number("accuracy.overall") - value < 0.17  # leaves room for the label of this run
             axes.annotate(
-                f"{label}: {words.percent(value)}", (edge, value), (-5, 3), xycoords=(across, "data"),
-                textcoords="offset points", ha="right", fontsize=7.5, color=MUTED,
+                f"{label}: {words.percent(value)}", (edge, value), (-5, -3 if under else 3), xycoords=(across, "data"),
+                textcoords="offset points", ha="right", va="top" if under else "bottom", fontsize=7.5, color=MUTED,
             )  # fmt: skip
 
 
