@@ -118,7 +118,7 @@ sweep:
   combinations: {of: cam, down: 0..4}
   grid: {exits.local: [0.1, 0.5], mqtt.qos: 0..2}
   zip: {nodes.cam.count: [4, 5], links.cam->gw.bandwidth: [1 Mbit/s, 2 Mbit/s]}
-  random: {points: 3, vary: {links.cam->gw.latency: {low: 1 ms, high: 9 ms, scale: log}, model.device.filters: [1, 2]}}
+  random: {n: 3, vary: {links.cam->gw.latency: {low: 1 ms, high: 9 ms, scale: log}, model.device.filters: [1, 2]}}
   seeds: 0..2
 """
     sweep = valid(SMALL + block).sweep

@@ -169,7 +169,7 @@ ONE = [
     ),
     (
         "exits:",
-        "sweep: {random: {points: 2, vary: {exits.local: {low: 0.5, high: 0.1}}}}\nexits:",
+        "sweep: {random: {n: 2, vary: {exits.local: {low: 0.5, high: 0.1}}}}\nexits:",
         "9:49: sweep.random.vary",
     ),
 ]

@@ -60,7 +60,7 @@ GOOD = [
     (
         (
             "exits:",
-            "sweep: {random: {points: 2, vary: {seed: [1], links.cam->gw.latency: {low: 1 ms, high: 2 ms}}}}\nexits:",
+            "sweep: {random: {n: 2, vary: {seed: [1], links.cam->gw.latency: {low: 1 ms, high: 2 ms}}}}\nexits:",
         ),
     ),
     (("exits:", "profiles: {mine: {compute: 1 GFLOPS, idle: 100 mW, busy: 1 W}}\nexits:"),),

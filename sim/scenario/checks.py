@@ -20,6 +20,7 @@ def check(data: dict[str, Any]) -> list[Finding]:
         *check_fleet(data, groups),
         *_exits(data, groups),
         *_data(data, groups),
+        *_down(data, groups),
         *_targets(data, groups),
         *_sweep(data, groups),
         *_expectations(data),
@@ -83,6 +84,26 @@ def _views(source: dict[str, Any]) -> int:
             small = all(part.isascii() and part.isdigit() and len(part) < 3 for part in (rows, columns))
             return int(rows) * int(columns) if small else 0
     return 0
+
+
+def _down(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:
+    """Every node that is down exists."""
+    listed = data.get("down")
+    for index, name in enumerate(listed if isinstance(listed, list | tuple) else []):
+        if isinstance(name, str) and (wrong := _no_such_node(name, groups)):
+            yield Finding(("down", index), wrong)
+
+
+def _no_such_node(name: str, groups: dict[str, Group]) -> str:
+    group, _, member = name.partition(".")
+    known = groups.get(group)
+    if known is None:
+        return f"no node {shown(name)}{did_you_mean(group, groups)}"
+    if known.single and not member:
+        return ""
+    if member.isdigit() and len(member) < 5 and int(member) < known.size and not known.single:
+        return ""
+    return f"no node {shown(name)}; write {known.name if known.single else f'{group}.0 to {group}.{known.size - 1}'}"
 
 
 def _targets(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from sim.scenario.types import (
     Duration,
     LinkName,
     Name,
+    NodeNames,
     Part,
     Period,
     Samples,
@@ -148,6 +149,8 @@ class Scenario(Part):
     """Hardware profiles of your own."""
     tariffs: Tariffs = Tariffs()
     """Prices."""
+    down: NodeNames = ()
+    """Nodes that are down from the start to the end, e.g. `[cam.1, cam.3]`; of every site."""
     faults: tuple[Fault, ...] = ()
     """What goes wrong, when and where."""
     sweep: Sweep | None = None

@@ -139,7 +139,7 @@ Choice = Annotated[Annotated[Interval, Tag("interval")] | Annotated[Axis, Tag("l
 class Random(Part):
     """Points drawn at random."""
 
-    points: Annotated[int, Field(ge=1, le=1_000_000)]
+    n: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many."""
     seed: Seed = 0
     """Seed of the draw."""

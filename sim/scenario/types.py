@@ -13,6 +13,7 @@ from sim.units import shown
 
 NAME_PATTERN = "^[a-z][a-z0-9-]{0,62}$"
 IMPORT_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+NODE_PATTERN = "^[a-z][a-z0-9-]{0,62}(\\.(0|[1-9][0-9]{0,3}))?$"
 LINK_PATTERN = "^[a-z][a-z0-9-]{0,62}->[a-z][a-z0-9-]{0,62}$"
 GRID_PATTERN = "^[1-9][0-9]?x[1-9][0-9]?$"
 MAX_INT = 2**53 - 1
@@ -75,6 +76,12 @@ def _version(value: object) -> object:
 
 Name = Annotated[str, *_text(NAME_PATTERN, "a name; write small letters, digits and '-', e.g. 'cam-north'", "cam")]
 ImportName = Annotated[str, *_text(IMPORT_PATTERN, "an import name; write e.g. 'my.module:load'", "my.module:load")]
+NodeName = Annotated[str, *_text(NODE_PATTERN, "a node; write e.g. 'cam.3'", "cam.3")]
+NodeNames = Annotated[
+    tuple[NodeName, ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+    PlainSerializer(list),
+]
 LinkName = Annotated[str, *_text(LINK_PATTERN, "a link; write e.g. 'cam->gw'", "cam->gw")]
 GridText = Annotated[str, *_text(GRID_PATTERN, "a grid; write rows x columns, e.g. '2x3'", "2x3")]
 

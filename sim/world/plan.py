@@ -139,7 +139,17 @@ class Plan:
             aggregate=Aggregate(model.aggregate.local, model.aggregate.edge, model.aggregate.cloud),
             groups=self.groups,
             exits=below | {"cloud"},  # type: ignore[arg-type]
+            off=self._retrained_without,
         )
+
+    @property
+    def _retrained_without(self) -> tuple[int, ...]:
+        """Under the policy `retrain`, the network is one that never knew the cameras that are down."""
+        scenario = self.scenario
+        if scenario.model.missing != "retrain":
+            return ()
+        off = tuple(i for i, camera in enumerate(self.cameras) if camera.name in scenario.down)
+        return off if len(off) < len(self.cameras) else ()  # without any camera there is nothing to train
 
     @property
     def _all_raw(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +83,14 @@ def play(
             dict(inference.flops),
         )
         fleet = Builder(prepared.plan, services, run).build()
+        _switch_off(fleet, scenario.down)
         _open_samples(prepared, book)
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log)
         if engine is not None:
             engine.start()
         for camera in fleet.cameras():
-            clock.process(camera.run(prepared.samples))
+            if camera.name not in scenario.down:
+                clock.process(camera.run(prepared.samples))
         if progress is not None:
             _report(clock, prepared, progress)
         clock.finish()
@@ -98,6 +101,13 @@ def play(
         log.close()
     _check(prepared, fleet, book, log)
     return Outcome(fleet, book, log, fault_log, fabric.divergences, unasked, fabric.overheard_bytes, clock.now)
+
+
+def _switch_off(fleet: Fleet, names: Collection[str]) -> None:
+    """Takes nodes down from the start to the end, in every site."""
+    for node in fleet.nodes:
+        if node.name in names:
+            node.up = False
 
 
 def _open_samples(prepared: Prepared, book: SampleBook) -> None:

@@ -56,7 +56,9 @@ def broker_bytes(outcome: Outcome, counters: Counters) -> dict[str, int]:
 
 
 def energy(prepared: Prepared, node: Node, virtual_s: float) -> float:
-    """Joules that a node used."""
+    """Joules that a node used; none if it was down all the time."""
+    if node.name in prepared.scenario.down:
+        return 0.0
     config = next(i.config for i in prepared.plan.nodes if i.group == node.group)
     radio = RADIOS[config.radio] if config.radio else 0.0
     return energy_j(node.profile, node.busy_s, virtual_s, node.bytes_up, radio)
