@@ -170,7 +170,7 @@ ONE = [
     (
         "exits:",
         "sweep: {random: {n: 2, vary: {exits.local: {low: 0.5, high: 0.1}}}}\nexits:",
-        "9:49: sweep.random.vary",
+        "9:44: sweep.random.vary",
     ),
 ]
 
