@@ -4,7 +4,7 @@ Torch is imported only when a network has to be trained; a stored one runs on nu
 """
 
 from sim.ddnn.inference import DeviceOutput, Inference, Verdict
-from sim.ddnn.network import Network, obtain
+from sim.ddnn.network import Network, obtain, stored
 from sim.ddnn.spec import EXITS, Aggregate, Exit, LossWeights, NetworkSpec, Section, TrainSpec, without
 from sim.ddnn.table import Decided, Table, find_threshold
 
@@ -24,5 +24,6 @@ __all__ = [
     "Verdict",
     "find_threshold",
     "obtain",
+    "stored",
     "without",
 ]

@@ -81,23 +81,38 @@ def obtain(
         DataError: there is nothing to train on.
     """
     _check_fit(spec, dataset)
-    key = cache_key(spec, training, dataset)
-    path = cache_dir("networks") / f"{key}.safetensors"
-    stored = None
-    if path.exists() and not retrain:
-        try:
-            stored = _read(path, key)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            (notice or _log.warning)(f"stored network {path} is damaged ({error}); training it again")
-    if stored is None:
-        from sim.ddnn.train import split, train
+    there = None if retrain else stored(spec, training, dataset, notice=notice)
+    if there is not None:
+        return there
+    from sim.ddnn.train import split, train
 
-        arrays, history = train(spec, training, dataset, progress)
-        extra = {"history": history, "validation": split(training, dataset)[1].tolist()}
-        _write(path, key, arrays, extra)
-        arrays, extra = _read(path, key)
-    else:
-        arrays, extra = stored
+    key, path = _place(spec, training, dataset)
+    arrays, history = train(spec, training, dataset, progress)
+    _write(path, key, arrays, {"history": history, "validation": split(training, dataset)[1].tolist()})
+    return _load(spec, training, path, key, from_cache=False)
+
+
+def stored(
+    spec: NetworkSpec, training: TrainSpec, dataset: Dataset, *, notice: Callable[[str], None] | None = None
+) -> Network | None:
+    """Return the network from the cache, None if it is not there (or damaged, which `notice` is told)."""
+    key, path = _place(spec, training, dataset)
+    if not path.exists():
+        return None
+    try:
+        return _load(spec, training, path, key, from_cache=True)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        (notice or _log.warning)(f"stored network {path} is damaged ({error}); training it again")
+        return None
+
+
+def _place(spec: NetworkSpec, training: TrainSpec, dataset: Dataset) -> tuple[str, Path]:
+    key = cache_key(spec, training, dataset)
+    return key, cache_dir("networks") / f"{key}.safetensors"
+
+
+def _load(spec: NetworkSpec, training: TrainSpec, path: Path, key: str, *, from_cache: bool) -> Network:
+    arrays, extra = _read(path, key)
     return Network(
         spec=spec,
         training=training,
@@ -105,7 +120,7 @@ def obtain(
         history=tuple(extra["history"]),
         validation=np.array(extra["validation"], np.int64),
         sha256=digest(arrays),
-        from_cache=stored is not None,
+        from_cache=from_cache,
         path=path,
     )
 
