@@ -201,8 +201,8 @@ def sweep(folder: Path | str) -> Sweep:
 # What a sweep's index holds besides the varied values: the summary, flattened.
 _RESULTS: Final = frozenset((
     "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy_j", "eq1", "exit_share", "exits",
-    "expect", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary", "thresholds",
-    "topology", "virtual_s", "wall_s",
+    "expect", "expect_met", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary",
+    "thresholds", "topology", "unasked", "virtual_s", "wall_s",
 ))  # fmt: skip
 _BOOKKEEPING: Final = frozenset(
     ("point", "key", "status", "seed", "down", "down_count", "error", "folder", "reason", "attempts")
@@ -214,8 +214,9 @@ def _varied(index: pd.DataFrame, about: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(named, list):
         return tuple(str(column) for column in named if column in index)
     first = [str(column) for column in index.columns if column not in _BOOKKEEPING]
-    own = [column for column in first if column.split(".")[0] not in _RESULTS]
-    # A threshold shares its path (`exits.local`) with the share of samples; the summary's own record settles it.
+    results = _RESULTS - ({"exits"} if any(column.startswith("exit_share.") for column in first) else set())
+    own = [column for column in first if column.split(".")[0] not in results]
+    # Where the share of samples is called `exits.local` too, only the summary's own record tells the threshold.
     thresholds = [column for column in first if column.startswith("thresholds.")]
     return tuple(column for column in [*thresholds, *own] if index[column].nunique(dropna=False) > 1)
 

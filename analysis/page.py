@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePath
+from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
@@ -98,6 +99,23 @@ class Page:
             script=Markup((_HERE / "tables.js").read_text(encoding="utf-8")),
             svg=lambda plot, wide: Markup(plot.inline(wide=wide)),
         )
+
+
+def listed(values: Any) -> str:
+    """Nested values of a record as one line: `python 3.11.7, torch 2.6`."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{key} {listed(value)}" for key, value in values.items() if value is not None)
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        return "/".join(map(str, values))
+    return str(values)
+
+
+def shell_line(argv: Sequence[object] | None) -> str:
+    """A recorded command line, ready to be pasted into a shell."""
+    parts = [str(part) for part in argv or []]
+    if parts and PurePath(parts[0]).name in ("fogfleet", "__main__.py"):
+        parts = parts[1:]
+    return shlex.join(["fogfleet", *parts]) if parts else ""
 
 
 def _colours() -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from analysis import run_chapters, words
 from analysis.figures.accuracy import PER_SAMPLE
 from analysis.load import Run, as_number, dig
-from analysis.page import Expectation, Page, Tile
+from analysis.page import Expectation, Page, Tile, listed, shell_line
 from analysis.statistics import wilson
 
 
@@ -47,9 +44,9 @@ def verdict(run: Run) -> str:
     shares = run.numbers("exits")
     early = [name for name in words.ordered_exits(shares) if name != "cloud" and shares[name] > 0]
     if early:
-        listed = [f"{words.percent(shares[n], 0)} {words.EXIT_PLACE.get(n, 'at ' + n)}" for n in early]
-        listed[0] = listed[0].replace("%", "% left", 1)
-        text += f"; {words.joined(listed)}"
+        places = [f"{words.percent(shares[n], 0)} {words.EXIT_PLACE.get(n, 'at ' + n)}" for n in early]
+        places[0] = places[0].replace("%", "% left", 1)
+        text += f"; {words.joined(places)}"
     dropped = run.number("samples.dropped")
     return text + (f"; {words.count(dropped)} dropped" if dropped > 0 else "") + "."
 
@@ -66,7 +63,7 @@ def tiles(run: Run) -> list[Tile]:
     eq1 = run.number(f"{PER_SAMPLE}.eq1")
     says = f"Eq. 1 says {words.size(eq1)}" if math.isfinite(eq1) else ""
     confidence = f"95 % confidence: {words.percent(low)} to {words.percent(high)}"
-    listed = [
+    tiled = [
         (overall, Tile("accuracy", words.percent(overall), confidence)),
         (payload, Tile("payload per camera and sample", words.size(payload), says)),
         (less, Tile("less than raw offload", words.times(less), f"raw: {words.size(raw)}")),
@@ -74,7 +71,7 @@ def tiles(run: Run) -> list[Tile]:
         (p95, Tile("95 % decided within", words.seconds(p95), f"median {words.seconds(p50)}")),
         (dropped, Tile("samples dropped", words.count(dropped), f"{words.count(lost)} messages lost")),
     ]
-    return [tile for value, tile in listed if math.isfinite(value)]
+    return [tile for value, tile in tiled if math.isfinite(value)]
 
 
 def expectations(run: Run) -> list[Expectation]:
@@ -116,12 +113,7 @@ def warnings(run: Run) -> list[str]:
 
 def command(run: Run) -> str:
     """The command that makes the same run again."""
-    argv = [str(part) for part in run.run.get("argv") or []]
-    if not argv:
-        return ""
-    if PurePath(argv[0]).name in ("fogfleet", "__main__.py", "cli.py"):
-        argv = argv[1:]
-    return shlex.join(["fogfleet", *argv])
+    return shell_line(run.run.get("argv"))
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
@@ -143,27 +135,19 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Broker", broker_text),
         ("Started", str(run.run.get("started") or "")),
         ("Simulated time", words.seconds(as_number(run.run.get("virtual_s", run.summary.get("virtual_s"))))),
-        ("Wall time", _listed({k: words.seconds(as_number(v)) for k, v in dig(run.run, "wall_s", {}).items()})),
-        ("Thresholds", _listed(dig(run.summary, "thresholds", {}))),
-        ("Network", _listed({k: v for k, v in network.items() if k != "weights_sha256"})),
-        ("Data", _listed({k: v for k, v in dig(run.summary, "data", {}).items() if k != "sha256"})),
-        ("Checks", _listed({k: "holds" if v else "FAILED" for k, v in dig(run.summary, "checks", {}).items()})),
+        ("Wall time", listed({k: words.seconds(as_number(v)) for k, v in dig(run.run, "wall_s", {}).items()})),
+        ("Thresholds", listed(dig(run.summary, "thresholds", {}))),
+        ("Network", listed({k: v for k, v in network.items() if k != "weights_sha256"})),
+        ("Data", listed({k: v for k, v in dig(run.summary, "data", {}).items() if k != "sha256"})),
+        ("Checks", listed({k: "holds" if v else "FAILED" for k, v in dig(run.summary, "checks", {}).items()})),
         ("Divergences", words.count(run.number("divergences"))),
-        ("MQTT bytes", _listed({k: words.count(as_number(v)) for k, v in dig(run.run, "mqtt_bytes", {}).items()})),
+        ("MQTT bytes", listed({k: words.count(as_number(v)) for k, v in dig(run.run, "mqtt_bytes", {}).items()})),
         ("Cost by tariff", words.number(run.number("cost"))),
-        ("Versions", _listed(dig(run.run, "versions", {}))),
+        ("Versions", listed(dig(run.run, "versions", {}))),
         ("Source", str(run.run.get("git_commit") or "")),
         *((f"SHA-256 of {name}", str(value)) for name, value in dig(run.run, "sha256", {}).items()),
     )
     return [(label, value) for label, value in pairs if value and value != words.UNKNOWN]
-
-
-def _listed(values: Any) -> str:
-    if isinstance(values, Mapping):
-        return ", ".join(f"{key} {_listed(value)}" for key, value in values.items() if value is not None)
-    if isinstance(values, Sequence) and not isinstance(values, str):
-        return "/".join(map(str, values))
-    return str(values)
 
 
 def _subtitle(run: Run) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from typing import Any, Final
 
 import pandas as pd
@@ -12,7 +11,7 @@ from analysis import words
 from analysis.drawing import Plot
 from analysis.figures import failures, sweeps
 from analysis.load import Sweep, dig, records
-from analysis.page import Page, Section, Tile
+from analysis.page import Page, Section, Tile, listed, shell_line
 from analysis.points import (
     RAW,
     Points,
@@ -38,7 +37,8 @@ _HEADS: Final = {
 def page(sweep: Sweep) -> Page:
     """The whole report of `sweep`."""
     points = points_of(sweep)
-    name = str(dig(sweep.run, "scenario", sweep.folder.name))
+    scenario = dig(sweep.run, "scenario", sweep.folder.name)
+    name = str(dig(scenario, "name", sweep.folder.name) if isinstance(scenario, dict) else scenario)
     return Page(
         title=f"{name}: a sweep of {words.count(len(sweep.index))} points",
         subtitle="FogFleet · sweep",
@@ -145,13 +145,13 @@ def _failures(points: Points) -> Section:
     )  # fmt: skip
     every = subsets(points).rename_axis("down").reset_index()
     every["down"] = every["down"].map(short_names)
-    listed = Table("subsets", "Every subset of failed cameras", every, {"accuracy": "percent"}, aside=True)
+    each = Table("subsets", "Every subset of failed cameras", every, {"accuracy": "percent"}, aside=True)
     finding = "; ".join(
         f"{row['down']} down: {words.percent(row['mean'])} on average, {words.percent(row['worst'])} at worst"
         for row in records(numbers)[:4]
     )
     plots = _some(failures.by_number(points), failures.heat_map(points), failures.camera_worth(points))
-    return Section("failures", "Failures", finding + ".", plots, [count, worth, listed])
+    return Section("failures", "Failures", finding + ".", plots, [count, worth, each])
 
 
 def _settings(points: Points) -> Section:
@@ -193,8 +193,7 @@ def warnings(sweep: Sweep) -> list[str]:
 
 def command(sweep: Sweep) -> str:
     """The command that makes the same sweep again, where the folder records it."""
-    argv = [str(part) for part in sweep.run.get("argv") or []]
-    return shlex.join(["fogfleet", *argv[1:]]) if argv else ""
+    return shell_line(sweep.run.get("argv"))
 
 
 def facts(sweep: Sweep, points: Points) -> list[tuple[str, str]]:
@@ -204,6 +203,10 @@ def facts(sweep: Sweep, points: Points) -> list[tuple[str, str]]:
         ("Folder", sweep.folder.resolve().name),
         ("Varied", "; ".join(varied)),
         ("Seeds", words.count(sweep.index["seed"].nunique()) if "seed" in sweep.index else ""),
-        *((str(key), str(value)) for key, value in sweep.run.items() if isinstance(value, str | int | float)),
+        *(
+            (key.capitalize(), listed(value))
+            for key, value in sweep.run.items()
+            if key not in ("scenario", "varied", "argv")
+        ),
     ]
     return [(label, value) for label, value in pairs if value]

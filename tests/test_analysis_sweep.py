@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -109,12 +110,23 @@ def test_a_failure_does_not_get_onto_the_front(tmp_path: Path) -> None:
 
 def test_varied_columns_are_told_from_results(tmp_path: Path) -> None:
     sweep = load.sweep(fake_run.write_sweep(tmp_path / "s", cameras=2))
-    assert sweep.varied == ("thresholds.local",)
-    assert points_of(sweep).settings == ("thresholds.local", "down")
-    (tmp_path / "s" / "sweep.json").write_text('{"varied": ["exits.local"], "argv": ["fogfleet", "sweep", "a b.yaml"]}')
-    told = load.sweep(tmp_path / "s")
-    assert told.varied == ("exits.local",)
-    assert sweep_report.command(told) == "fogfleet sweep 'a b.yaml'"
+    assert sweep.varied == ("exits.local",)
+    assert points_of(sweep).settings == ("exits.local", "down")
+    older = (
+        {"thresholds.local": 0.8, "exits.local": 0.4, "a.b": "x"},
+        {"thresholds.local": 0.5, "exits.local": 0.1, "a.b": "y"},
+    )
+    assert write_index(tmp_path / "older", [row("", 0.9) | one for one in older]).varied == ("thresholds.local", "a.b")
+
+
+def test_what_the_sweep_recorded_of_itself_is_told(tmp_path: Path) -> None:
+    folder = fake_run.write_sweep(tmp_path / "s", cameras=2)
+    about = {"varied": ["down", "exits.local", "seed"], "argv": ["sweep", "a b.yaml"], "scenario": {"name": "street"}}
+    (folder / "sweep.json").write_text(json.dumps(about))
+    told = sweep_report.page(load.sweep(folder))
+    assert points_of(load.sweep(folder)).settings == ("exits.local", "down")
+    assert told.command == "fogfleet sweep 'a b.yaml'"
+    assert told.title.startswith("street: ")
 
 
 def test_names_are_shortened_within_a_group() -> None:
