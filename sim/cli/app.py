@@ -11,6 +11,7 @@ from sim.cli.results import compare, report
 from sim.cli.runs import run, train
 from sim.cli.scenarios import faults, schema, validate
 from sim.cli.start import doctor, init
+from sim.cli.sweeps import merge, sweep
 
 
 class Commands(click.Group):
@@ -36,7 +37,7 @@ def app() -> None:
     """
 
 
-for _command in (init, doctor, validate, schema, faults, train, run, report, compare):
+for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare):
     app.add_command(_command)
 
 

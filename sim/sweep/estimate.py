@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sim.scenario import Scenario
 from sim.sweep import store
 from sim.sweep.folder import Folder
 from sim.sweep.networks import there
-from sim.sweep.points import Draft, Need, keyed
+from sim.sweep.points import Point, canonical, keyed
 from sim.sweep.run import Options, planned
 from sim.sweep.store import COMPLETE, Record
 
@@ -28,16 +28,16 @@ class Estimate:
 
     Attributes:
         folder: where its results go.
-        points: how many it has.
-        done: how many have a complete result.
+        done: how many points have a complete result.
         networks: how many networks it needs, and `to_train` of them are not in the cache yet.
         seconds_each: processor time of one point; `measured` tells whether it comes from points that are done.
         seconds: wall time for what is missing, without training.
         disk_bytes: what the results of all points take on disk.
+        points: one row a point: `point`, `done`, and its varied values as in the index.
     """
 
     folder: Path
-    points: int
+    points: tuple[dict[str, Any], ...]
     done: int
     networks: int
     to_train: int
@@ -57,29 +57,26 @@ def estimate(scenario: Scenario, options: Options) -> Estimate:
     folder = Folder.of(scenario, options.mode, options.out, options.shard).path
     known = {} if options.force else store.read(folder)
     weights = {need: there(need) for need in dict.fromkeys(draft.need for draft in found)}
-    done = _done(found, weights, known)
+    points = keyed(found, {need: digest or "" for need, digest in weights.items()})
+    records = [known.get(point.key, {}) for point in points]
+    done = [record for record in records if record.get("status") == COMPLETE]
     each, measured = _seconds_each(scenario, done)
-    missing = len(found) - len(done)
-    size = sum(len(str(record)) for record in done) / len(done) if done else BYTES_A_POINT
+    size = sum(len(canonical(record)) for record in done) / len(done) if done else BYTES_A_POINT
     return Estimate(
         folder=folder,
-        points=len(found),
+        points=tuple(_row(point, record) for point, record in zip(points, records, strict=True)),
         done=len(done),
         networks=len(weights),
         to_train=sum(digest is None for digest in weights.values()),
         seconds_each=each,
         measured=measured,
-        seconds=START_S + missing * each / options.jobs if missing else 0.0,
-        disk_bytes=round(len(found) * size),
+        seconds=START_S + (len(points) - len(done)) * each / options.jobs if len(done) < len(points) else 0.0,
+        disk_bytes=round(len(points) * size),
     )
 
 
-def _done(found: Sequence[Draft], weights: dict[Need, str | None], known: dict[str, Record]) -> list[Record]:
-    """The complete results of points whose networks are there."""
-    ready = {need: digest for need, digest in weights.items() if digest is not None}
-    points = keyed([draft for draft in found if draft.need in ready], ready)
-    records = [known.get(point.key) for point in points]
-    return [record for record in records if record is not None and record["status"] == COMPLETE]
+def _row(point: Point, record: Record) -> dict[str, Any]:
+    return {"point": point.number, "done": record.get("status") == COMPLETE, "seed": point.seed, **point.columns}
 
 
 def _seconds_each(scenario: Scenario, done: Sequence[Record]) -> tuple[float, bool]:

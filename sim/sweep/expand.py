@@ -7,6 +7,7 @@ the file), `seeds`. Points that share the nodes that are down, and hence most of
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any, Final
@@ -37,11 +38,20 @@ def variations(scenario: Scenario) -> list[Values]:
         raise UsageError(
             f"{scenario.path} has no sweep block; add one, or give values to vary, e.g. --set exits.local=0.1,0.5,0.9"
         )
+    _check_once(scenario.sweep)
     axes = list(_axes(scenario, scenario.sweep))
     count = math.prod(map(len, axes))
     if not axes or count > MAX_POINTS:
         raise UsageError(f"the sweep has {count if axes else 0} points; possible are 1 to {MAX_POINTS}")
     return [{path: value for part in parts for path, value in part.items()} for parts in product(*axes)]
+
+
+def _check_once(sweep: Sweep) -> None:
+    drawn = sweep.random.vary if sweep.random else ()
+    paths = [*sweep.grid, *sweep.zip, *drawn, *([SEED] if sweep.seeds else ()), *([DOWN] if sweep.combinations else ())]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        raise UsageError(f"the sweep varies {twice[0]} twice; keep it in one of grid, zip, random, seeds, combinations")
 
 
 def _axes(scenario: Scenario, sweep: Sweep) -> Iterator[Sequence[Values]]:
