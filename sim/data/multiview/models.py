@@ -94,8 +94,8 @@ def _wheels(length: Array, width: Array, radius: Array, at: tuple[Array, Array],
 
 def _car(traits: Array) -> list[Part]:
     length, width = _span(traits, 0, 3.6, 4.9), _span(traits, 1, 1.65, 1.95)
-    tall = traits[:, 2] ** 2  # few are vans
-    height = 1.4 + 0.75 * tall
+    tall = traits[:, 2] ** 3  # few are vans
+    height = 1.4 + 0.6 * tall
     colour, glass = _lacquer(traits, 3), _dark(traits, 0.07) + 0.12 * traits[:, 6, None]
     belt = 0.52 * height + 0.12
     rear = -0.49 * length + _span(traits, 7, 0.0, 0.7) * (1 - tall)

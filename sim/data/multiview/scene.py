@@ -111,7 +111,7 @@ def _clutter(thing: Things, draws: Array, traits: Array) -> Things:
     """Another object near the first: persons close by, vehicles some metres away."""
     kinds = np.searchsorted(np.cumsum((0.55, 0.08)), draws[:, 0], side="right").astype(np.int64)
     reach = np.array([2.9, 6.6, 0.7])
-    distance = reach[kinds] + reach[thing.kind] + 6 * draws[:, 1]
+    distance = reach[kinds] + reach[thing.kind] + 8 * draws[:, 1]
     angle = 2 * np.pi * draws[:, 2]
     offset = distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return Things(kinds, thing.place + offset, 2 * np.pi * draws[:, 3], traits)
@@ -147,7 +147,7 @@ def windows(scene: Scenes, rig: Rig) -> Windows:
     inner_low, inner_high = np.clip(low, -edge, edge), np.clip(high, -edge, edge)
     whole, inside = (high - low).prod(axis=2), (inner_high - inner_low).prod(axis=2)
     big = (inner_high - inner_low).max(axis=2) * rig.pixels_per_unit >= LEAST_PIXELS
-    slack = -0.03 + 0.15 * scene.views[..., :4].reshape(*scene.views.shape[:2], 2, 2)
+    slack = -0.02 + 0.12 * scene.views[..., :4].reshape(*scene.views.shape[:2], 2, 2)
     size = inner_high - inner_low
     inner_low, inner_high = inner_low - slack[..., 0, :] * size, inner_high + slack[..., 1, :] * size
     half = np.maximum((inner_high - inner_low) / 2, 1e-6)
