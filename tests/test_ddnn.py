@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ddnn_kit import DATA, SHAPES, SMALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.data import Dataset
 from sim.ddnn import (
-    Aggregate,
     Inference,
     NetworkSpec,
     Section,
@@ -26,69 +26,14 @@ from sim.ddnn import (
     without,
 )
 from sim.ddnn.calibrate import fit
-from sim.ddnn.spec import flops, memory_bits
+from sim.ddnn.spec import EXITS, flops, memory_bits
 from sim.errors import UsageError
-
-SMALL = Section(filters=2)
-SHAPES = {
-    "default": NetworkSpec(cameras=4, cloud=SMALL),
-    "two blocks": NetworkSpec(cameras=4, device=Section(filters=3, blocks=2), cloud=Section(3, 2)),
-    "cloud only": NetworkSpec(cameras=4, cloud=SMALL, exits=frozenset({"cloud"})),
-    "device exits": NetworkSpec(cameras=4, cloud=SMALL, exits=frozenset({"device", "cloud"})),
-    "float cloud": NetworkSpec(cameras=4, cloud=Section(3, 2, "float"), aggregate=Aggregate(cloud="mean")),
-    "float all": NetworkSpec(
-        cameras=4,
-        device=Section(2, 2, "float"),
-        edge=Section(2, 1, "float"),
-        cloud=Section(2, 1, "float"),
-        exits=frozenset({"local", "edge"}),
-    ),
-    "two edges": NetworkSpec(
-        cameras=4,
-        edge=Section(3, 1),
-        cloud=SMALL,
-        groups=((0,), (1, 2, 3)),
-        exits=frozenset({"local", "edge"}),
-        aggregate=Aggregate(local="concat"),
-    ),
-    "edges by max": NetworkSpec(
-        cameras=4,
-        edge=SMALL,
-        cloud=SMALL,
-        groups=((0, 2), (1, 3)),
-        exits=frozenset({"edge"}),
-        aggregate=Aggregate(edge="max", cloud="mean"),
-    ),
-    **{
-        f"{local}-{cloud}": NetworkSpec(cameras=4, cloud=SMALL, aggregate=Aggregate(local=local, cloud=cloud))  # type: ignore[arg-type]
-        for local, cloud in itertools.product(("max", "mean", "concat"), repeat=2)
-    },
-}
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("FOGFLEET_CACHE", str(tmp_path))
     yield
-
-
-def make_data(samples: int = 60, cameras: int = 4, classes: int = 3) -> Dataset:
-    """Noise with a class-dependent pattern; a third of the views is absent."""
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, classes, samples)
-    present = rng.random((samples, cameras)) < 0.7
-    present[np.arange(samples), rng.integers(0, cameras, samples)] = True
-    patterns = rng.random((cameras, classes, 3, 8, 8)).repeat(4, 3).repeat(4, 4)
-    noise = rng.random((samples, cameras, 3, 32, 32))
-    pictures = 0.6 * patterns[:, labels].swapaxes(0, 1) + 0.4 * noise
-    images = (1 + 250 * pictures).astype(np.uint8) * present[:, :, None, None, None].astype(np.uint8)
-    order = np.arange(samples)
-    return Dataset(
-        "noise", images, labels, present, order[: samples // 2], order[samples // 2 :], tuple("abcd"[:classes])
-    )
-
-
-DATA = make_data()
 
 
 def ready(spec: NetworkSpec, training: TrainSpec | None = None, data: Dataset = DATA) -> Inference:
@@ -192,8 +137,9 @@ def test_the_folded_network_is_the_trained_one() -> None:
 
     spec, training = replace(SHAPES["two edges"], device=Section(2, 2, "float")), TrainSpec(epochs=3)
     model, _ = train._fit(spec, training, DATA, None)
-    arrays = train.fold(model) | {f"temperature.{e}": np.float32(1) for e in ("device", "local", "edge", "cloud")}
-    sections = Sections(spec, {**arrays, "prior": np.int32(0)}, zero_filled=False)
+    one = {f"temperature.{name}": np.ones((), np.float32) for name in EXITS}
+    arrays = {**train.fold(model), **one, "prior": np.zeros((), np.int32)}
+    sections = Sections(spec, arrays, zero_filled=False)
     images, _, present = train.tensors(DATA, DATA.test)
     model.eval()
     with torch.no_grad():
@@ -364,12 +310,12 @@ def test_grouped_cameras_learn_as_cameras_one_by_one() -> None:
     model = Model(spec, default=True, zero_filled=False, generator=torch.Generator().manual_seed(0))
     images, _, present = train.tensors(DATA, DATA.train)
     together = model(images, present, torch.ones_like(present)).scores["device"]
+    nn = torch.nn.functional
     weights, heads = model.device.weights[0].split(4), model.device.head
     for camera in range(4):
         x = images[:, 3 * camera : 3 * camera + 3]
-        x = torch.nn.functional.max_pool2d(
-            torch.nn.functional.conv2d(x, binarised(weights[camera]), padding=1), 3, 2, 1
-        )
+        x = nn.conv2d(x, binarised(weights[camera]), padding=1)
+        x = nn.max_pool2d(x, 3, 2, 1)
         seen = present[:, camera] > 0
         x = torch.where((x - x[seen].mean((0, 2, 3), keepdim=True)) >= 0, 1.0, -1.0)
         sums = x.flatten(1) @ binarised(heads[camera])
