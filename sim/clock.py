@@ -73,11 +73,15 @@ class Clock(simpy.Environment):
         """Puts a withdrawn call back, for `when_s` or for now if that is past."""
         heappush(self._queue, (max(when_s, self._now), NORMAL, next(self._eid), call))  # type: ignore[misc]
 
-    def until(self, when_s: float) -> simpy.Event:
-        """An event for `yield` that comes at the absolute time `when_s` (no rounding of now + delay)."""
+    def until(self, when_s: float, rank: int = 0) -> simpy.Event:
+        """An event for `yield` that comes at the absolute time `when_s` (no rounding of now + delay).
+
+        Among events of one time those of a lower `rank` come first, whatever happened before; equal ranks come in the
+        order in which they were asked for.
+        """
         event = simpy.Event(self)
         event._ok, event._value = True, None
-        heappush(self._queue, (max(when_s, self._now), NORMAL, next(self._eid), event))
+        heappush(self._queue, (max(when_s, self._now), NORMAL + rank, next(self._eid), event))  # type: ignore[misc]
         return event
 
     def finish(self) -> None:

@@ -84,6 +84,7 @@ class MessageLog:
             self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
         self._sums: Counter[tuple[int, tuple[int, int, int], int]] = Counter()
         self._rows: list[tuple[float, float | None, int, int, int, int, int, int, int]] = []
+        self._now_s = 0.0
         self._lanes: list[Lane] = []
         self._columns = {name: _Codes() for name in ("site", "src", "dst", "kind")}
         self._codes: list[tuple[int, int, int, int]] = []
@@ -109,7 +110,17 @@ class MessageLog:
     def delivered(
         self, sent_s: float, arrived_s: float, lane: int, sample: int, cost: tuple[int, int, int], fault: str
     ) -> None:
-        """One message that arrived; `cost` is (payload, mqtt, tcpip) bytes, `fault` is empty where none touched it."""
+        """One message that arrived; `cost` is (payload, mqtt, tcpip) bytes, `fault` is empty where none touched it.
+
+        Raises:
+            InvariantError: it arrived before it was sent, or the ledger would go back in time.
+        """
+        if not (sent_s <= arrived_s >= self._now_s):
+            raise InvariantError(
+                f"a message of sample {sample} sent at {sent_s} s arrived at {arrived_s} s, "
+                f"in the ledger after {self._now_s} s"
+            )
+        self._now_s = arrived_s
         if self._writer is None:
             self._sums[lane, cost, 0] += 1
             return

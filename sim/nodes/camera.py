@@ -67,7 +67,7 @@ class Camera(Node):
             due_s = sample * self.period_s
             if self.skew is not None:
                 due_s = max(clock.now, self.skew(due_s))
-            yield clock.until(self.reserve(due_s, flops))
+            yield clock.until(self.reserve(due_s, flops), self.client)  # cameras in step go in their order
             if self.thaw is not None:
                 yield self.thaw
             if self.up and self.up_since_s <= due_s:
@@ -83,7 +83,7 @@ class Camera(Node):
         services = self.services
         self.captured += 1
         services.book.reach(self.site, sample, CAPTURED)
-        scene = sample if self.skew is None else self._scene(sample, due_s)
+        scene = sample if due_s == sample * self.period_s else self._scene(sample, due_s)
         picture = services.pictures(self.site, scene)
         tamper = self.tamper
         if self._sends == "raw":

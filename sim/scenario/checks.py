@@ -8,6 +8,7 @@ from typing import Any
 from sim.scenario.expectations import summary_key_problem
 from sim.scenario.fleet import Group, check_fleet, groups_of, section
 from sim.scenario.problems import Finding, did_you_mean
+from sim.scenario.targets import ARROW, BEST_CAMERA, BROKER, any_matches
 from sim.units import shown
 
 MVMC_VIEWS = 6
@@ -115,8 +116,18 @@ def _targets(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding
 
 
 def _wrong_target(target: str, data: dict[str, Any], groups: dict[str, Group]) -> str:
+    """What is wrong with the first term of a target that names nothing."""
+    wrong = (_wrong_term(text.strip().partition("/")[2] or text.strip(), data, groups) for text in target.split(","))
+    return next(filter(None, wrong), "")
+
+
+def _wrong_term(target: str, data: dict[str, Any], groups: dict[str, Group]) -> str:
     names = section(data, "nodes")
-    if target in ("broker", "*") or target in names:
+    if target in (BROKER, BEST_CAMERA, "*", "camera", "gateway") or target in names:
+        return ""
+    members = [(name, group.name, group.role) for group in groups.values() for name in _members(group)]
+    ends = [end.strip() for end in target.split(ARROW)]
+    if any(sign in target for sign in "*?[") and all(any_matches(end, members) for end in ends):
         return ""
     if "->" in target:
         hops = [f"{g.name}->{g.uplink}" for g in groups.values() if g.uplink]
@@ -131,6 +142,10 @@ def _wrong_target(target: str, data: dict[str, Any], groups: dict[str, Group]) -
         last = f"'{group}.0' to '{group}.{count - 1}'" if count else f"'{group}'"
         return f"no node {shown(target)}; write {last}"
     return f"no node or link {shown(target)}{did_you_mean(target, [*names, 'broker'])}"
+
+
+def _members(group: Group) -> list[str]:
+    return [group.name] if group.single else [f"{group.name}.{index}" for index in range(group.size)]
 
 
 def _sweep(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
 """How a fault names its targets: one grammar for the checks of a scenario and for the faults at run time.
 
-A target is a list of terms with commas between them. A term is `broker`, `best-camera`, a node pattern or two of them with
-`->` between; `site-3/` (or a glob such as `site-*/`) before it names the site. A node pattern is a node's name, a
-group, a role, or a glob over names.
+A target is a list of terms with commas between them. A term is `broker`, `best-camera`, a node pattern or two of them
+with `->` between; `site-3/` (or a glob such as `site-*/`) before it names the site. A node pattern is a node's name,
+a group, a role, or a glob over names.
 """
 
 from __future__ import annotations

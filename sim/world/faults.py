@@ -35,6 +35,11 @@ def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
     return Witness(carrier) if disturbed and isinstance(carrier, Pool) else carrier
 
 
+def outages(carrier: Carrier) -> Mapping[str, int]:
+    """What happened to a broker that was killed, paused or reset."""
+    return carrier.record if isinstance(carrier, Witness) else {}
+
+
 def engine(
     prepared: Prepared, fleet: Fleet, fabric: Fabric, clock: Clock, inference: ddnn.Inference, log: FaultLog
 ) -> Engine | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from brokers.api import Counters
+from brokers.api import Counters, Identity
 from brokers.client import Pool
 from brokers.server import Server
 from sim.errors import SetupError
@@ -32,7 +32,7 @@ class Witness:
         self._kills = self._pauses = self._resets = 0
         self._over = False
         self._patience_s = AFTERMATH_S
-        self.record: dict[str, Any] = {"kills": 0, "pauses": 0, "resets": 0}
+        self.record: dict[str, int] = {"kills": 0, "pauses": 0, "resets": 0}
 
     # -- as a carrier
 
@@ -56,7 +56,7 @@ class Witness:
         """The pool's."""
         return self._pool.counters
 
-    def connect(self, identities: Sequence[Any]) -> None:
+    def connect(self, identities: Sequence[Identity]) -> None:
         """See `brokers.api.Carrier`."""
         self._pool.connect(identities)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from brokers import framing
@@ -28,6 +28,7 @@ class Outcome:
     Attributes:
         unasked: payloads that came back from the broker although nothing was waiting for them.
         virtual_s: virtual time of the last event.
+        outages: what was done to the real broker, and what it did then; empty where nothing was.
     """
 
     fleet: Fleet
@@ -38,6 +39,7 @@ class Outcome:
     unasked: int
     overheard_bytes: int
     virtual_s: float
+    outages: Mapping[str, int] = field(default_factory=dict)
 
 
 def play(
@@ -47,6 +49,7 @@ def play(
     messages: Path | None,
     run: str,
     progress: Progress | None = None,
+    watch: Callable[[Clock, Fleet], None] | None = None,
 ) -> Outcome:
     """Runs `prepared` over `carrier`, which is connected here.
 
@@ -57,6 +60,7 @@ def play(
         messages: where `messages.parquet` goes; None: nowhere, only the sums are kept.
         run: the run's token in its topics.
         progress: told of the samples that are due.
+        watch: given clock and fleet before the first event, to look on; it may not touch anything.
 
     Raises:
         InvariantError: a conservation check failed.
@@ -91,6 +95,8 @@ def play(
         for camera in fleet.cameras():
             if camera.name not in scenario.down:
                 clock.process(camera.run(prepared.samples))
+        if watch is not None:
+            watch(clock, fleet)
         if progress is not None:
             _report(clock, prepared, progress)
         clock.finish()
@@ -100,7 +106,17 @@ def play(
     finally:
         log.close()
     _check(prepared, fleet, book, log)
-    return Outcome(fleet, book, log, fault_log, fabric.divergences, unasked, fabric.overheard_bytes, clock.now)
+    return Outcome(
+        fleet,
+        book,
+        log,
+        fault_log,
+        fabric.divergences,
+        unasked,
+        fabric.overheard_bytes,
+        clock.now,
+        faults.outages(carrier),
+    )
 
 
 def _switch_off(fleet: Fleet, names: Collection[str]) -> None:

@@ -100,6 +100,7 @@ def _simulate(
         ready = time.perf_counter()
         outcome = play(prepared, inference, carrier, folder.path / "messages.parquet", record["id"][-8:], progress)
         record["broker"] = {"name": carrier.name, "version": carrier.version, "protocol": carrier.protocol}
+        record["outages"] = dict(outcome.outages)
         record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)
     played = time.perf_counter()
     summary = _write(prepared, inference, outcome, mode, folder, record)
