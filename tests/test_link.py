@@ -1,8 +1,9 @@
 """Links against closed forms and an exact recursion."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
+import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ def test_the_past_cannot_be_changed() -> None:
 def test_processes_and_calls_share_one_order() -> None:
     clock, order = Clock(), []
 
-    def process():  # type: ignore[no-untyped-def]
+    def process() -> Generator[simpy.Event, None, None]:
         yield clock.until(1.0)
         order.append("process")
         yield clock.timeout(1.0)
