@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
 from sim.cli.exits import end_on_sigterm, exits
+from sim.cli.fuzzing import fuzz
 from sim.cli.results import compare, report
 from sim.cli.runs import run, train
 from sim.cli.scenarios import faults, schema, validate
@@ -27,7 +29,8 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fogfleet", prog_name="fogfleet")
-def app() -> None:
+@click.option("--no-plugins", is_flag=True, help="Leave out the fault kinds of other installed packages.")
+def app(no_plugins: bool) -> None:
     """Simulate a fleet of cameras that runs one distributed neural network over a real MQTT broker.
 
     \b
@@ -35,9 +38,11 @@ def app() -> None:
       fogfleet init
       fogfleet run fleet.yaml --report
     """
+    if no_plugins:
+        os.environ["FOGFLEET_NO_PLUGINS"] = "1"
 
 
-for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare):
+for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare, fuzz):
     app.add_command(_command)
 
 

@@ -20,13 +20,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from sim.nodes.lanes import Message
+from sim.registry import Plugin
 
 if TYPE_CHECKING:
     from sim.faults.context import Context
@@ -65,33 +65,12 @@ class Forward(Protocol):
     def __call__(self, message: Message, delay_s: float = 0.0) -> None: ...
 
 
-class FaultKind(BaseModel):
+class FaultKind(Plugin):
     """Base of all kinds. Subclasses set `layer` and `example` and declare `kind: Literal["name"]` without a default."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        serialize_by_alias=True,
-    )
     layer: ClassVar[Layer]
     example: ClassVar[str]
     """A whole entry of `faults:`, as one writes it in a scenario."""
-
-    @classmethod
-    def name(cls) -> str:
-        """The kind's name in scenarios.
-
-        Raises:
-            TypeError: the class does not declare `kind` as it should; the text says how.
-        """
-        field = cls.model_fields.get("kind")
-        names = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
-        if field is None or len(names) != 1 or not isinstance(names[0], str) or not field.is_required():
-            raise TypeError(f"{cls.__name__} should declare its name without a default: kind: Literal['my-kind']")
-        return names[0]
 
 
 class SensorFault(FaultKind):

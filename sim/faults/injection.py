@@ -41,7 +41,8 @@ class Injection:
         self._probability = probability
         self._equipment = equipment
         self._ctx: Context = equipment.context(fault_id, target.name)
-        self._number = 0
+        fields = kind.model_dump(mode="json", by_alias=True, exclude={"kind"})
+        self._plain = json.dumps({"id": fault_id, **fields}, sort_keys=True)
         self._touched = 0
         self._row: Row | None = None
         self._stack = ExitStack()
@@ -92,8 +93,9 @@ class Injection:
         return self._parameters()
 
     def _parameters(self) -> str:
-        own: dict[str, Any] = {"id": self._id, **self._kind.model_dump(mode="json", by_alias=True)}
-        del own["kind"]
+        if not (self._touched or self._ctx.figures):
+            return self._plain
+        own: dict[str, Any] = json.loads(self._plain)
         if self._touched:
             own["touched"] = self._touched
         if self._ctx.figures:

@@ -171,8 +171,8 @@ class Artist:
 def _names(group: str, role: str, count: int | None) -> list[str]:
     """Ways to name nodes of a group."""
     if role == "camera":
-        some = [f"{group}.0", f"site-0/{group}.1", f"{group}.*", "best-camera"] if count and count > 1 else []
-        return [group, *some]
+        some = [f"{group}.0", f"{group}.1", f"site-0/{group}.1", f"{group}.*"] if count and count > 1 else []
+        return [group, *some, *some, "best-camera"]
     return [group, f"{group}.0"] if count else [group]
 
 

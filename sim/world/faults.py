@@ -13,8 +13,8 @@ from brokers.api import Carrier
 from brokers.client import Pool
 from sim import ddnn
 from sim.clock import Clock
-from sim.faults import Engine, Surroundings
-from sim.faults.base import BrokerFault
+from sim.faults import Engine, Surroundings, known
+from sim.faults.base import BrokerFault, FaultKind
 from sim.faults.handles import NoMachinery
 from sim.ledger.faults import FaultLog
 from sim.meter import energy_j
@@ -33,6 +33,13 @@ def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
     """The carrier; one that survives outages, where the scenario has broker faults and it is a real one."""
     disturbed = any(isinstance(fault.effect, BrokerFault) for fault in scenario.faults)
     return Witness(carrier) if disturbed and isinstance(carrier, Pool) else carrier
+
+
+def used(scenario: Scenario) -> dict[str, str]:
+    """The fault kinds of other packages that the scenario uses, each with its distribution and version."""
+    sources = known().sources
+    kinds = {fault.effect.name() for fault in scenario.faults if isinstance(fault.effect, FaultKind)}
+    return {kind: str(sources[kind]) for kind in sorted(kinds) if kind in sources}
 
 
 def outages(carrier: Carrier) -> Mapping[str, int]:

@@ -19,7 +19,7 @@ from brokers.choose import open_carrier
 from sim.ddnn import Inference
 from sim.ledger.folder import RunFolder
 from sim.scenario import Scenario
-from sim.world import expect, result
+from sim.world import expect, faults, result
 from sim.world.play import Outcome, play
 from sim.world.prepare import Prepared, Progress, prepare
 
@@ -156,6 +156,7 @@ def _record(scenario: Scenario, mode: Mode, argv: Sequence[str], run_id: str) ->
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": python_version(), "platform": platform(), **versions()},
         "git_commit": git_commit(),
+        "plugins": faults.used(scenario),
         "sha256": {"scenario": hashlib.sha256(resolved).hexdigest()},
     }
 

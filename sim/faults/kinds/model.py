@@ -72,9 +72,9 @@ class Byzantine(ModelFault):
             return replace(output, scores=(-scores).tobytes(), features=(~features).tobytes(), absent=False)
         rng = ctx.shared_rng if self.mode == "colluding" else ctx.rng
         lie = np.full(scores.shape, -self.strength, "<f4")
-        if self.mode == "colluding":
+        if self.mode == "colluding" and len(lie):  # without an exit that asks for scores there are none
             lie[rng.integers(len(lie))] = self.strength
-        else:
+        elif self.mode == "random":
             lie = rng.uniform(-self.strength, self.strength, len(lie)).astype("<f4")
         invented = rng.integers(0, 256, len(features), np.uint8)
         return replace(output, scores=lie.tobytes(), features=invented.tobytes(), absent=False)
