@@ -192,10 +192,16 @@ def test_prefetched_answers_are_the_same_and_save_the_work(monkeypatch: pytest.M
         inference.prefetch(DATA.test)
         for index in DATA.test.tolist():
             assert follow(inference, index, {0, 1, 2, 3}) == follow(fresh, index, {0, 1, 2, 3})
+        inference.prefetch(DATA.test, down={1, 3})
+        for index in DATA.test.tolist():
+            assert follow(inference, index, {0, 2}) == follow(fresh, index, {0, 2})
     inference = ready(SHAPES["default"])
     inference.prefetch(DATA.test)
+    inference.prefetch(DATA.test, down={2})
     monkeypatch.setattr(inference.sections, "cloud", None)
+    monkeypatch.setattr(inference.sections, "local", None)
     follow(inference, int(DATA.test[0]), {0, 1, 2, 3})
+    follow(inference, int(DATA.test[0]), {0, 1, 3})
 
 
 def test_same_key_same_weights_and_damage_is_noticed() -> None:

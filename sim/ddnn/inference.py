@@ -5,16 +5,16 @@ Every answer depends on the bytes given alone. Batches and caches only change wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.ddnn import exact
 from sim.ddnn.exact import F32, Bits
-from sim.ddnn.sections import Sections
+from sim.ddnn.sections import Judgement, Sections
 from sim.ddnn.spec import Exit, NetworkSpec, flops, memory_bits
 from sim.ddnn.stacks import Mask
 from sim.ddnn.table import Table, build_table
@@ -196,22 +196,32 @@ class Inference:
             works[row, list(subset)] = True
         return build_table(self, np.asarray(indices, np.int64), works)
 
-    def prefetch(self, indices: NDArray[np.int64]) -> None:
-        """Evaluate samples ahead, all cameras well, so that the calls to come find their answers waiting."""
+    def prefetch(self, indices: NDArray[np.int64], down: Collection[int] = ()) -> None:
+        """Evaluate samples ahead, all cameras but `down` well, so that the calls to come find their answers waiting."""
         for start in range(0, len(indices), AHEAD):
-            self._prefetch(np.asarray(indices[start : start + AHEAD], np.int64))
+            self._prefetch(np.asarray(indices[start : start + AHEAD], np.int64), list(down))
 
-    def _prefetch(self, indices: NDArray[np.int64]) -> None:
-        _, features, absent = self.devices(indices)
-        out = self.sections.upstream(exact.unpack(features.swapaxes(0, 1), self.spec.device_map), ~absent)
+    def _prefetch(self, indices: NDArray[np.int64], down: list[int]) -> None:
+        scores, features, absent = self.devices(indices)
+        there = ~absent
+        there[:, down] = False
+        if "local" in self.spec.exits:
+            self._prefetch_local(scores, there)
+        out = self.sections.upstream(exact.unpack(features.swapaxes(0, 1), self.spec.device_map), there)
         cloud = self.sections.judge("cloud", out.cloud_scores, np.asarray(out.known.any(axis=1)))
-        sent, there = features, ~absent
+        sent = features
         if out.edge_maps is not None:
             sent, there = exact.pack(out.edge_maps).swapaxes(0, 1), out.known
         for row in range(len(indices)):
-            inputs = {unit: sent[row, unit].tobytes() for unit in np.flatnonzero(there[row]).tolist()}
-            verdict = Verdict(int(cloud.predicted[row]), float(cloud.entropy[row]), _float_bytes(cloud.scores[row]))
-            self._keep(("cloud", _key(inputs)), verdict)
+            self._keep(("cloud", _given(sent[row], there[row])), _verdict(cloud, row))
+
+    def _prefetch_local(self, scores: F32, there: Mask) -> None:
+        for gateway, group in enumerate(map(list, self.spec.groups)):
+            judged = self.sections.judge("local", *self.sections.local(gateway, scores[:, group], there[:, group]))
+            behind = np.zeros_like(there)
+            behind[:, group] = there[:, group]
+            for row in range(len(scores)):
+                self._keep(("local", gateway, _given(scores[row], behind[row])), _verdict(judged, row))
 
     def _maps(self, given: Sequence[bytes], shape: tuple[int, int, int]) -> F32:
         size = (shape[0] * shape[1] * shape[2] + 7) // 8
@@ -228,7 +238,7 @@ class Inference:
 
     def _verdict(self, at: Exit, scores: F32, known: Mask | None = None) -> Verdict:
         judged = self.sections.judge(at, scores, known)
-        return Verdict(int(judged.predicted[0]), float(judged.entropy[0]), _float_bytes(judged.scores[0]))
+        return _verdict(judged, 0)
 
     def _remember(self, key: object, compute: Callable[[], Answer]) -> Answer:
         if key not in self._answers:
@@ -250,6 +260,15 @@ def _in_order(nodes: Sequence[int], inputs: Mapping[int, bytes]) -> list[bytes]:
 
 def _key(inputs: Mapping[int, bytes]) -> tuple[tuple[int, bytes], ...]:
     return tuple(sorted((node, bytes(content)) for node, content in inputs.items() if content))
+
+
+def _given(contents: NDArray[Any], there: Mask) -> tuple[tuple[int, bytes], ...]:
+    """As `_key`, for the rows of `contents` whose node takes part."""
+    return tuple((node, contents[node].tobytes()) for node in np.flatnonzero(there).tolist())
+
+
+def _verdict(judged: Judgement, row: int) -> Verdict:
+    return Verdict(int(judged.predicted[row]), float(judged.entropy[row]), _float_bytes(judged.scores[row]))
 
 
 def _mask(given: Sequence[bytes]) -> Mask:
