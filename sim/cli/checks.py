@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import platform
+import re
 import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
+from pathlib import Path
 from typing import Final, Literal
 
+from brokers import choose, mosquitto
+from brokers.api import BrokerError
+from sim.cache import cache_dir
+from sim.cli import show
+
 Status = Literal["ok", "absent", "missing"]
-FREE_BYTES: Final = 1 << 30
+FREE_BYTES: Final = 1 << 28
 EXTRAS: Final = {
-    "amqtt": ("embedded broker", "embedded"),
+    "amqtt": ("embedded broker, for machines without Mosquitto", "embedded"),
     "sklearn": ("handwritten digits as data", "digits"),
     "distributed": ("sweeps on a Dask cluster", "distributed"),
 }
@@ -31,68 +40,70 @@ class Check:
 
 def everything() -> list[Check]:
     """All checks, in the order in which they are shown."""
-    return [_python(), _torch(), _broker(), _disk(), _files(), *(_extra(name) for name in EXTRAS)]
+    extras = (_extra(name) for name in EXTRAS)
+    return [_python(), _libraries(), _torch(), _broker(), _mosquitto(), *extras, _files(), _disk(), _cache()]
 
 
-def as_text(found: list[Check]) -> str:
+def as_text(checks: Sequence[Check]) -> str:
     """One line a check, and a line with the remedy where something lacks."""
-    lines = []
-    for check in found:
-        lines.append(f"{check.status:<8}{check.name:<12}{check.found}")
-        if check.remedy:
-            lines.append(f"{'':<20}-> {check.remedy}")
-    return "\n".join(lines)
+    return "\n".join(line for check in checks for line in _lines(check))
 
 
-def as_json(found: list[Check]) -> str:
-    """The checks as a JSON list."""
-    return json.dumps([asdict(check) for check in found], indent=2)
+def as_json(checks: Sequence[Check]) -> str:
+    """`{"ok": bool, "checks": [...]}`."""
+    healthy = all(check.status != "missing" for check in checks)
+    return show.as_json({"ok": healthy, "checks": [asdict(check) for check in checks]})
+
+
+def _lines(check: Check) -> Iterator[str]:
+    yield f"{check.status:<8}{check.name:<12}{check.found}"
+    if check.remedy:
+        yield f"{'':<20}-> {check.remedy}"
 
 
 def _python() -> Check:
-    return Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    return Check("python", "ok", f"{platform.python_version()} in {sys.prefix}")
+
+
+def _libraries() -> Check:
+    try:
+        version, required = metadata.version("fogfleet"), metadata.requires("fogfleet") or []
+    except metadata.PackageNotFoundError:
+        return Check("fogfleet", "missing", "not installed as a package", "make setup, or pip install .")
+    names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in required if "extra ==" not in text]
+    lacking = [name for name in names if not _installed(name)]
+    if lacking:
+        return Check("fogfleet", "missing", f"{version} lacks {', '.join(lacking)}", f"pip install {' '.join(lacking)}")
+    return Check("fogfleet", "ok", f"{version} with all of its {len(names)} libraries")
 
 
 def _torch() -> Check:
+    """Loads torch: one that is installed and does not load is the commonest trouble with it."""
     try:
-        return Check("torch", "ok", metadata.version("torch"))
-    except metadata.PackageNotFoundError:
-        return Check("torch", "missing", "not installed", "make setup, or pip install torch")
+        torch = importlib.import_module("torch")
+    except (ImportError, OSError) as error:
+        return Check("torch", "missing", f"does not load: {error}", "make setup, or pip install torch")
+    return Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
 
 
 def _broker() -> Check:
-    from brokers.api import BrokerError
-    from brokers.choose import probe
-
+    """Sends one message through the broker that a run would get."""
     try:
-        answer = probe("auto")
-    except BrokerError as error:
+        answer = choose.probe()
+    except (BrokerError, OSError) as error:
         return Check("broker", "missing", "none answers", str(error))
-    return Check(
-        "broker", "ok", f"{answer.name} {answer.version}, MQTT {answer.protocol}, {1000 * answer.round_trip_s:.1f} ms"
-    )
+    trip = f"a message there and back in {1000 * answer.round_trip_s:.1f} ms"
+    return Check("broker", "ok", f"runs use {answer.name} {answer.version}, MQTT {answer.protocol}; {trip}")
 
 
-def _disk() -> Check:
-    from sim.cache import cache_dir
-
-    folder = cache_dir()
-    free = shutil.disk_usage(folder).free
-    writable = os.access(folder, os.W_OK)
-    told = f"{free / 1e9:.0f} GB free, networks and data are kept in {folder}"
-    if writable and free >= FREE_BYTES:
-        return Check("disk", "ok", told)
-    return Check("disk", "missing", told, "make room, or set FOGFLEET_CACHE to a folder that can be written")
-
-
-def _files() -> Check:
-    if util.find_spec("resource") is None:
-        return Check("files", "absent", "this system has no limit that can be asked for")
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = "any number of" if hard == resource.RLIM_INFINITY else f"about {max(0, hard - 100)}"
-    return Check("files", "ok", f"{room} MQTT connections at once")
+def _mosquitto() -> Check:
+    binary = mosquitto.find()
+    if binary is None:
+        return Check("mosquitto", "absent", "not found", mosquitto.MISSING)
+    try:
+        return Check("mosquitto", "ok", f"{mosquitto.version_of(binary)} at {binary}")
+    except BrokerError as error:
+        return Check("mosquitto", "absent", f"{binary} does not run", str(error))
 
 
 def _extra(module: str) -> Check:
@@ -100,3 +111,49 @@ def _extra(module: str) -> Check:
     if util.find_spec(module) is not None:
         return Check(extra, "ok", what)
     return Check(extra, "absent", f"no {what}", f"pip install 'fogfleet[{extra}]'")
+
+
+def _files() -> Check:
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:
+        return Check("files", "ok", "this system has no limit that can be asked for")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = "any number of" if hard == resource.RLIM_INFINITY else f"about {max(0, hard - 100)}"
+    return Check("files", "ok", f"{room} MQTT connections at once")
+
+
+def _disk() -> Check:
+    return _room("disk", Path.cwd(), "for run folders here", "change to another folder, or use --out")
+
+
+def _cache() -> Check:
+    try:
+        stored = {room: list(cache_dir(room).glob("[!.]*")) for room in ("networks", "data")}
+        size = sum(path.stat().st_size for files in stored.values() for path in files)
+        folder = cache_dir()
+    except OSError as error:
+        return Check("cache", "missing", str(error), "set FOGFLEET_CACHE to a folder that can be written")
+    told = f"{len(stored['networks'])} networks and {len(stored['data'])} data sets, {size / 1e6:.0f} MB in {folder};"
+    check = _room("cache", folder, told, "set FOGFLEET_CACHE to another folder")
+    if check.status == "ok" and not stored["networks"]:
+        return Check("cache", "ok", check.found, "the first run trains its network; `fogfleet train` does it before")
+    return check
+
+
+def _room(name: str, folder: Path, what: str, otherwise: str) -> Check:
+    free = shutil.disk_usage(folder).free
+    if not os.access(folder, os.W_OK):
+        return Check(name, "missing", f"{folder} cannot be written", otherwise)
+    found = f"{what} {free / 1e9:.1f} GB free"
+    return (
+        Check(name, "ok", found) if free >= FREE_BYTES else Check(name, "missing", found, f"make room; or {otherwise}")
+    )
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

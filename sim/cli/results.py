@@ -13,8 +13,9 @@ from sim.cli.options import RUNS, format_option
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: FOLDER/report.html.")
 def report(folder: Path | None, output: Path | None) -> None:
-    """Write the report of a run or sweep: one HTML page, with figures (PNG, SVG) and tables (CSV) beside it.
+    """Write the report of a run or a sweep.
 
+    It is one HTML page, with figures (PNG, SVG) and tables (CSV) beside it.
     Without FOLDER, of the newest run below runs/.
 
     \b
@@ -30,12 +31,16 @@ def report(folder: Path | None, output: Path | None) -> None:
 @click.argument("folders", metavar="A B...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @format_option("table", "md", "json", "csv")
 def compare(folders: tuple[Path, ...], output_format: str) -> None:
-    """Set runs side by side, with the difference of each from the first.
+    """Set runs side by side.
+
+    Each with its difference from the first.
 
     \b
     Example:
       fogfleet compare runs/six-cameras/A runs/six-cameras/B --format md
     """
+    if len(folders) < 2:
+        raise click.UsageError("name at least two run folders to compare.")
     from analysis import compare as comparison
 
     click.echo(comparison.render(comparison.compare(folders), output_format).rstrip("\n"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sim.cli import headline, show
 from sim.cli.options import RUNS, format_option, scenario_argument, seed_option, set_option
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def run(
     report: bool,
     output_format: str,
 ) -> None:
-    """Run a scenario and write its run folder, OUT/<name>/<id>.
+    """Run a scenario and write its run folder.
 
-    `lockstep` sends every message over a real broker in virtual time; `virtual` keeps them in memory and decides the
-    same to the byte. Ends with exit code 1 if an expectation of the scenario is not met or a scheduled fault never
-    fired, and 4 if the broker did not bring what the model says.
+    The folder is OUT/<name>/<id>. `lockstep` sends every message over a real broker in virtual time; `virtual` keeps
+    them in memory and decides the same to the byte. Ends with exit code 1 if an expectation of the scenario is not
+    met or a scheduled fault never fired, and 4 if the broker did not bring what the model says.
 
     \b
     Example:
@@ -56,22 +56,21 @@ def run(
     if mode == "live":
         raise click.UsageError("live mode is not built yet; use --mode lockstep for real MQTT in virtual time.")
     from sim import world
-    from sim.cli.progress import progress
 
     wanted = world.load(scenario, overrides, seed)
-    with progress() as bar:
+    with show.progress() as bar:
         result = world.simulate(
             wanted,
             mode="virtual" if mode == "virtual" else "lockstep",
             broker=broker,
             out=out,
             argv=["fogfleet", *sys.argv[1:]],
-            notice=_notice,
+            notice=show.notice,
             progress=bar,
         )
     page = _report(result.folder) if report else None
     if output_format == "json":
-        click.echo(json.dumps(_as_json(result, page), indent=2))
+        click.echo(show.as_json(_as_json(result, page)))
     else:
         _headline(result, page)
     raise click.exceptions.Exit(result.exit_code)
@@ -87,27 +86,28 @@ def run(
 def train(
     scenario: Path, overrides: tuple[str, ...], seed: int | None, seeds: int, retrain: bool, output_format: str
 ) -> None:
-    """Train the network that a scenario needs and keep its weights for later runs.
+    """Train the network of a scenario and store it.
+
+    Later runs use the stored weights; what is stored already is not trained again.
 
     \b
     Example:
       fogfleet train scenarios/six_cameras.yaml --seeds 5
     """
     from sim import world
-    from sim.cli.progress import progress
 
     first = world.load(scenario, overrides, seed)
     start = first.model.training.seed if first.model.training.seed is not None else first.seed
     rows = []
     for number in range(start, start + seeds):
         wanted = world.load(scenario, [*overrides, f"model.training.seed={number}"], seed)
-        with progress() as bar:
+        with show.progress() as bar:
             prepared = world.prepare(wanted, bar, retrain=retrain)
         rows.append(_trained(number, prepared))
         if output_format == "text":
             click.echo(_training_line(rows[-1]))
     if output_format == "json":
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(show.as_json(rows))
 
 
 def _trained(seed: int, prepared: Any) -> dict[str, Any]:
@@ -130,10 +130,6 @@ def _training_line(row: dict[str, Any]) -> str:
     return f"seed {row['seed']}: {origin}; on the test samples: {accuracies}\n  {row['path']}"
 
 
-def _notice(text: str) -> None:
-    click.echo(text, err=True)
-
-
 def _report(folder: Path) -> Path:
     from analysis import report
 
@@ -150,8 +146,6 @@ def _as_json(result: RunResult, page: Path | None) -> dict[str, Any]:
 
 
 def _headline(result: RunResult, page: Path | None) -> None:
-    from sim.cli import headline
-
     click.echo(f"{result.summary['scenario']}, seed {result.summary['seed']}, {result.summary['mode']}")
     for line in headline.lines(result.summary):
         click.echo(line)

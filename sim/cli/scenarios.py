@@ -15,7 +15,9 @@ from sim.cli.options import format_option, set_option
 @click.argument("scenarios", metavar="SCENARIO...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @set_option
 def validate(scenarios: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
-    """Check scenarios and show everything that is wrong, as file:line:col: path: problem.
+    """Check scenarios; show everything that is wrong.
+
+    One line a problem: file:line:column: path: what is wrong and what would be right.
 
     \b
     Example:
@@ -41,7 +43,9 @@ def validate(scenarios: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
 @click.command()
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 def schema(output: Path | None) -> None:
-    """Print the JSON Schema of scenarios, with which editors complete and check them.
+    """Print the JSON Schema of scenarios.
+
+    Editors complete and check scenarios with it.
 
     \b
     Example:
@@ -62,7 +66,9 @@ def schema(output: Path | None) -> None:
 @click.argument("kind", required=False)
 @format_option("text", "json")
 def faults(kind: str | None, output_format: str) -> None:
-    """List the kinds of faults, or show one: its fields and an example.
+    """List the kinds of faults, or show one.
+
+    What it does, its fields and an example.
 
     \b
     Example:

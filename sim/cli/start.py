@@ -12,7 +12,9 @@ from sim.cli.options import format_option
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
-    """Write a commented starter scenario, fleet.yaml, that runs as it is.
+    """Write a starter scenario, fleet.yaml, with comments.
+
+    It runs as it is. A file that is there already stays as it is.
 
     \b
     Example:
@@ -33,7 +35,7 @@ def init(folder: Path) -> None:
 @click.command()
 @format_option("text", "json")
 def doctor(output_format: str) -> None:
-    """Show what FogFleet needs, what is here, what is missing and how to get it.
+    """Show what is here, what is missing, how to get it.
 
     Ends with exit code 4 if something is missing without which nothing runs.
 
