@@ -94,15 +94,15 @@ def _wheels(length: Array, width: Array, radius: Array, at: tuple[Array, Array],
 
 def _car(traits: Array) -> list[Part]:
     length, width = _span(traits, 0, 3.6, 4.9), _span(traits, 1, 1.65, 1.95)
-    tall = traits[:, 2] ** 3  # few are vans
+    tall = traits[:, 2] ** 4  # few are vans
     height = 1.4 + 0.6 * tall
     colour, glass = _lacquer(traits, 3), _dark(traits, 0.07) + 0.12 * traits[:, 6, None]
-    belt = 0.52 * height + 0.12
+    belt = 0.5 * height + 0.1
     rear = -0.49 * length + _span(traits, 7, 0.0, 0.7) * (1 - tall)
     front = length * (0.17 + 0.22 * tall + 0.08 * (traits[:, 8] - 0.5))
     cabin_half, cabin_x = (front - rear) / 2, (front + rear) / 2
     top = (height - belt) / 2
-    slope = (_span(traits, 9, 0.55, 0.95), _span(traits, 10, 0.15, 0.7) * (1 - 0.7 * tall))
+    slope = (_span(traits, 9, 0.65, 1.05), _span(traits, 10, 0.3, 0.8) * (1 - 0.7 * tall))
     return [
         _part(
             "box",
@@ -115,7 +115,7 @@ def _car(traits: Array) -> list[Part]:
         _part(
             "wedge",
             (cabin_x, 0.0, belt + top),
-            (cabin_half, 0.46 * width, top),
+            (cabin_half, 0.43 * width, top),
             colour,
             paint="windows",
             second=glass,
@@ -126,9 +126,9 @@ def _car(traits: Array) -> list[Part]:
 
 
 def _bus(traits: Array) -> list[Part]:
-    length, width = _span(traits, 0, 6.5, 12.0), _span(traits, 1, 2.2, 2.55)
+    length, width = _span(traits, 0, 8.0, 12.0), _span(traits, 1, 2.3, 2.55)
     height = _span(traits, 2, 2.6, 3.2)
-    colour, second = _lacquer(traits, 3), _lacquer(traits, 6)
+    colour, second = 0.4 + 0.55 * _lacquer(traits, 3), _lacquer(traits, 6)  # liveries are light
     roof = np.clip(colour * 0.5 + 0.45, 0, 1)
     return [
         _part(

@@ -38,14 +38,15 @@ class Camera:
     warmth: float
 
 
-# Different on purpose, as on a real square: from a far, coarse, dark one to a near and good one.
+# Different on purpose, as on a real square: from a far, coarse, dark one to a near and good one. Each looks at a part
+# of the square of its own, so that nearly every place is seen by three of them or more, and few by all.
 SIX = (
-    Camera(-38.0, -9.0, 6.0, -2.0, 1.0, 11.5, 84.0, 1.0, 0.08, 0.75, -0.10),
-    Camera(23.0, -17.0, 4.0, 4.0, 0.0, 20.0, 115.0, 0.9, 0.07, 1.25, 0.12),
-    Camera(-6.0, 21.0, 4.5, -1.0, 0.0, 37.0, 130.0, 0.8, 0.06, 0.90, 0.0),
-    Camera(27.0, 12.0, 5.5, 1.0, 0.0, 23.0, 115.0, 0.7, 0.05, 1.05, -0.05),
-    Camera(-22.0, 15.0, 5.0, -1.0, -1.0, 33.5, 150.0, 0.6, 0.045, 1.0, 0.08),
-    Camera(3.0, -21.0, 6.0, 0.0, 0.0, 54.0, 250.0, 0.5, 0.04, 1.0, 0.0),
+    Camera(-38.0, -9.0, 6.0, 8.1, -7.0, 21.3, 157.0, 1.0, 0.07, 0.75, -0.10),
+    Camera(23.0, -17.0, 4.0, -10.0, -3.5, 31.3, 182.0, 0.9, 0.06, 1.25, 0.12),
+    Camera(-6.0, 21.0, 4.5, 8.2, 2.4, 53.1, 194.0, 0.8, 0.05, 0.90, 0.0),
+    Camera(27.0, 12.0, 5.5, -0.2, 7.0, 36.8, 188.0, 0.7, 0.045, 1.05, -0.05),
+    Camera(-22.0, 15.0, 5.0, -12.0, -0.9, 59.2, 287.0, 0.6, 0.04, 1.0, 0.08),
+    Camera(3.0, -21.0, 6.0, 8.8, 1.4, 73.0, 365.0, 0.5, 0.04, 1.0, 0.0),
 )
 
 

@@ -16,7 +16,7 @@ from sim.data.multiview.rig import Rig
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-SHARES = (0.50, 0.14, 0.36)  # car, bus, person: a street's imbalance
+SHARES = (0.44, 0.16, 0.40)  # car, bus, person: a street's imbalance
 POLES = 2
 SCENE_DRAWS, VIEW_DRAWS = 32 + 2 * TRAITS, 16
 LEAST_PIXELS = 6.0  # a detector finds nothing smaller
