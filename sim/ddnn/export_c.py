@@ -118,7 +118,7 @@ static const uint16_t FILTERS[BLOCKS + 1] = {{{filters}}};
 """
 
 
-_SOURCE = """/* Inference of a binary device section. With -ffp-contract=off its results are those of FogFleet, to the bit. */
+_SOURCE = """/* Inference of a binary device section. With -ffp-contract=off its results are FogFleet's to the bit. */
 #define DEVICE_SECTION_PARAMETERS
 #include "device_section.h"
 #include <string.h>
