@@ -1,6 +1,7 @@
 """The message layout to the byte, and what happens to bytes that are no message."""
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,11 @@ def test_bad_exit_records_are_malformed(payload: bytes) -> None:
 def test_a_list_of_uint16_has_an_even_length() -> None:
     with pytest.raises(wire.Malformed, match="3 bytes"):
         wire.decode_nodes(b"abc")
+
+
+def test_the_vectors_in_the_documentation_are_these() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    blocks = page.split("```")[1::2]
+    stated = bytes.fromhex("".join(line.split("   ")[0].replace(" ", "") for line in blocks[0].split("\n")))
+    assert stated == VECTOR
+    assert bytes.fromhex(blocks[1].replace(" ", "").strip()) == wire.encode_exit(wire.ExitRecord(2, 1, 6, 0.5))
