@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brokers.choose import open_carrier
-from sim import scenario
+from sim import policies, scenario
 from sim.clock import Call, Clock
 from sim.ddnn import Inference
 from sim.errors import UsageError
@@ -67,7 +67,7 @@ class Judge:
     def judge(self, plain: Plain) -> Verdict:
         """The verdict on a schedule; everything but Ctrl-C that a run raises is a broken invariant."""
         try:
-            return self._judge(scenario.build(plain, self._path, fault_kinds=self._kinds))
+            return self._judge(scenario.build(plain, self._path, fault_kinds=self._kinds, policies=policies.by_sort()))
         except UsageError:  # a target that this fleet has nothing of: no schedule at all
             return Verdict(None, {}, impossible=True)
         except Exception as error:  # a crash of any kind is what we are looking for

@@ -23,6 +23,7 @@ from sim.scenario.parts import (
     Tariffs,
     Training,
 )
+from sim.scenario.policies import Policies
 from sim.scenario.schema import json_schema, schema_text
 from sim.scenario.sweeps import Interval, Sweep
 
@@ -48,6 +49,7 @@ __all__ = [
     "Node",
     "NodeInstance",
     "Partition",
+    "Policies",
     "Scenario",
     "Section",
     "Sweep",

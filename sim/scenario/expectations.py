@@ -26,7 +26,7 @@ EXPECT_ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Short names of figures, and where they stand in `summary.json`."""
 
-SUMMARY_SECTIONS = ("samples", "dropped", "accuracy", "exits", "bytes", "eq1", "latency_s", "lost")
+SUMMARY_SECTIONS = ("samples", "dropped", "accuracy", "exits", "bytes", "eq1", "latency_s", "lost", "policies")
 """Mappings of `summary.json` that a dotted path may begin with."""
 SUMMARY_FIGURES = ("divergences", "energy_j", "cost", "virtual_s")
 """Plain numbers of `summary.json`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,6 +15,7 @@ from sim.scenario.document import Document, parse
 from sim.scenario.faults import FaultKinds, read_faults
 from sim.scenario.model import Scenario
 from sim.scenario.overrides import UnknownPathError, assign, put
+from sim.scenario.policies import NO_POLICIES, PolicyKinds, read_policies
 from sim.scenario.problems import Finding, did_you_mean, problem, translate
 from sim.scenario.text import MAX_BYTES, NotReadableError, Place, decode
 from sim.scenario.trials import try_sweep
@@ -23,12 +24,20 @@ from sim.units import shown
 NO_KINDS: FaultKinds = MappingProxyType({})
 
 
+class Known(NamedTuple):
+    """What may be named in a scenario besides what is built into it."""
+
+    faults: FaultKinds
+    policies: PolicyKinds
+
+
 def load(
     path: str | Path,
     *,
     overrides: Sequence[str] = (),
     seed: int | None = None,
     fault_kinds: FaultKinds = NO_KINDS,
+    policies: PolicyKinds = NO_POLICIES,
 ) -> Scenario:
     """The scenario in a file.
 
@@ -37,12 +46,13 @@ def load(
         overrides: `a.b=c` assignments, as given to `--set`.
         seed: replaces the seed of the file.
         fault_kinds: the known kinds of faults by name.
+        policies: the known policies by sort and name.
 
     Raises:
         ScenarioError: the file cannot be read or is not a valid scenario; it holds every problem.
     """
     raw = _read(Path(path))
-    return _build(raw, str(path), Path(path), overrides, seed, fault_kinds)
+    return _build(raw, str(path), Path(path), overrides, seed, Known(fault_kinds, policies))
 
 
 def loads(
@@ -52,23 +62,28 @@ def loads(
     overrides: Sequence[str] = (),
     seed: int | None = None,
     fault_kinds: FaultKinds = NO_KINDS,
+    policies: PolicyKinds = NO_POLICIES,
 ) -> Scenario:
     """As `load`, for text in hand; `name` stands for the file in messages."""
-    return _build(text.encode("utf-8", "surrogatepass"), name, Path(name), overrides, seed, fault_kinds)
+    raw = text.encode("utf-8", "surrogatepass")
+    return _build(raw, name, Path(name), overrides, seed, Known(fault_kinds, policies))
 
 
-def build(data: dict[str, Any], path: Path, *, fault_kinds: FaultKinds = NO_KINDS) -> Scenario:
+def build(
+    data: dict[str, Any], path: Path, *, fault_kinds: FaultKinds = NO_KINDS, policies: PolicyKinds = NO_POLICIES
+) -> Scenario:
     """The scenario in plain data, as `Scenario.to_json` gives it and a sweep changes it.
 
     Args:
         data: as a file would have it; it is not changed.
         path: where it came from; relative data paths resolve against its folder.
         fault_kinds: the known kinds of faults by name.
+        policies: the known policies by sort and name.
 
     Raises:
         ScenarioError: it is not a valid scenario; it holds every problem.
     """
-    scenario, findings = validate(data, fault_kinds)
+    scenario, findings = validate(data, Known(fault_kinds, policies))
     if scenario is None or findings:
         nowhere = Document(data, {(): Place(str(path), 0, 0)})
         raise ScenarioError(_in_order([problem(nowhere, finding) for finding in findings], str(path)))
@@ -102,9 +117,7 @@ def _refusal(path: Path, message: str) -> ScenarioError:
     return ScenarioError((Problem(str(path), 0, 0, "", message),))
 
 
-def _build(
-    raw: bytes, name: str, path: Path, overrides: Sequence[str], seed: int | None, fault_kinds: FaultKinds
-) -> Scenario:
+def _build(raw: bytes, name: str, path: Path, overrides: Sequence[str], seed: int | None, known: Known) -> Scenario:
     try:
         document, problems = parse(decode(raw, name), name)
     except NotReadableError as error:
@@ -113,7 +126,7 @@ def _build(
         message = f"a scenario is a mapping ('key: value'), not {shown(document.data)}"
         raise ScenarioError((*problems, problem(document, Finding((), message))))
     problems += _override(document, overrides, seed)
-    scenario, findings = validate(document.data, fault_kinds)
+    scenario, findings = validate(document.data, known)
     problems += [problem(document, finding) for finding in findings]
     if scenario is None or problems:
         raise ScenarioError(_in_order(problems, name))
@@ -138,19 +151,22 @@ def _in_order(problems: Sequence[Problem], file: str) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.file != file, p.line, p.column)))
 
 
-def validate(data: dict[str, Any], fault_kinds: FaultKinds) -> tuple[Scenario | None, list[Finding]]:
+def validate(data: dict[str, Any], known: Known) -> tuple[Scenario | None, list[Finding]]:
     """The scenario in plain data, None if there is none, and everything that is wrong with it."""
-    scenario, findings = _inspect(data, fault_kinds)
+    scenario, findings = _inspect(data, known)
     if "sweep" in data:
-        findings = [*findings, *try_sweep(data, lambda point: _inspect(point, fault_kinds)[1])]
+        findings = [*findings, *try_sweep(data, lambda point: _inspect(point, known)[1])]
     return scenario, findings
 
 
-def _inspect(data: dict[str, Any], fault_kinds: FaultKinds) -> tuple[Scenario | None, list[Finding]]:
+def _inspect(data: dict[str, Any], known: Known) -> tuple[Scenario | None, list[Finding]]:
     findings: list[Finding] = []
     fields = dict(data)
     if "faults" in data:
-        fields["faults"], findings = read_faults(data["faults"], fault_kinds)
+        fields["faults"], findings = read_faults(data["faults"], known.faults)
+    if "policies" in data:
+        fields["policies"], wrong = read_policies(data["policies"], known.policies)
+        findings += wrong
     scenario = None
     try:
         scenario = Scenario.model_validate(fields)

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from sim.profiles import PROFILES, Profile
 from sim.scenario.faults import Fault
 from sim.scenario.parts import Data, Exits, Hardware, Model, Mqtt, Multiview, Tariffs
+from sim.scenario.policies import Policies
 from sim.scenario.sweeps import Sweep
 from sim.scenario.types import (
     BitRate,
@@ -143,6 +144,8 @@ class Scenario(Part):
     """Groups of nodes by name."""
     links: Annotated[dict[LinkName, Link], Field(min_length=1)]
     """Links by `from->to`, both names of groups."""
+    policies: Policies = Policies()
+    """Who decides what is sent; without it, the protocol of the paper."""
     mqtt: Mqtt = Mqtt()
     """How messages cross the broker."""
     profiles: dict[Name, Hardware] = Field(default_factory=dict)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
+
 from sim.scenario.document import Document, Path, dotted, parse
 from sim.scenario.faults import Fault
 from sim.scenario.model import Scenario
@@ -121,7 +123,7 @@ def _step(annotation: Any, data: Any, part: str, path: Path, whole: bool) -> tup
     if origin is tuple and models(get_args(annotation)[0]) == [Fault]:
         return _fault(part, data, path), Fault
     kinds = models(annotation)
-    if kinds == [Fault]:
+    if kinds in ([Fault], [BaseModel]):  # what a kind or policy of others has, only that says
         return part, None
     chosen = [data.get("role"), data.get("kind")] if isinstance(data, dict) else []
     known = [kind for kind in kinds if any(tag in chosen for tag in tags(kind))]

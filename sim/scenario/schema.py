@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sim.scenario.faults import COMMON_KEYS, Fault, FaultKinds
 from sim.scenario.load import NO_KINDS
 from sim.scenario.model import Scenario
+from sim.scenario.policies import NO_POLICIES, PolicyKinds, policies_schema
 from sim.units import BIT_RATE, COMPUTE, DURATION, PERIOD, POWER
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,13 +21,14 @@ _EXAMPLES: dict[str, list[Any]] = {
     "exits": [{"local": 0.8}],
     "nodes": [{"cam": {"role": "camera", "count": 6, "uplink": "gw"}, "gw": {"role": "gateway", "uplink": "cloud"}}],
     "links": [{"cam->gw": {"bandwidth": "250 kbit/s", "latency": "5 ms", "loss": "0.1 %"}}],
+    "policies": [{"split": "adaptive"}, {"split": {"kind": "adaptive", "deadline": "300 ms"}, "select": "present"}],
     "expect": [{"accuracy": ">= 0.95"}],
     "sweep": [{"grid": {"exits.local": [0.5, 0.8]}}, {"combinations": {"of": "cam", "down": "0..6"}}],
 }
 
 
-def json_schema(fault_kinds: FaultKinds = NO_KINDS) -> dict[str, Any]:
-    """The schema of a scenario file (draft 2020-12), with the given kinds of faults.
+def json_schema(fault_kinds: FaultKinds = NO_KINDS, policies: PolicyKinds = NO_POLICIES) -> dict[str, Any]:
+    """The schema of a scenario file (draft 2020-12), with the given kinds of faults and policies.
 
     What JSON Schema cannot say (names that must exist, quantities out of range) only the loader checks.
     """
@@ -35,15 +37,18 @@ def json_schema(fault_kinds: FaultKinds = NO_KINDS) -> dict[str, Any]:
     properties = schema["properties"]
     properties["data"] = _data(properties["data"])
     properties["faults"] = _faults(fault_kinds, definitions, properties["faults"])
+    described = definitions["Policies"]["properties"]
+    properties["policies"] |= policies_schema(policies, definitions, described)
+    del properties["policies"]["$ref"], properties["policies"]["default"]
     for key, examples in _EXAMPLES.items():
         properties[key]["examples"] = examples
     _prune(schema)
     return {"$schema": DIALECT, **_tidy(schema), "title": "FogFleet scenario"}
 
 
-def schema_text(fault_kinds: FaultKinds = NO_KINDS) -> str:
+def schema_text(fault_kinds: FaultKinds = NO_KINDS, policies: PolicyKinds = NO_POLICIES) -> str:
     """The schema as it stands in `scenarios/schema.json`."""
-    return json.dumps(json_schema(fault_kinds), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(fault_kinds, policies), indent=2, ensure_ascii=False) + "\n"
 
 
 def _prune(schema: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim import data, ddnn, faults, scenario
+from sim import data, ddnn, faults, policies, scenario
 from sim.world.plan import Plan
 
 Progress = Callable[[str, int, int], None]
@@ -15,26 +15,27 @@ Progress = Callable[[str, int, int], None]
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> scenario.Scenario:
-    """Reads a scenario with all known fault kinds.
+    """Reads a scenario with all known fault kinds and policies.
 
     Raises:
         ScenarioError: with every problem at once.
     """
-    return scenario.load(Path(path), overrides=overrides, seed=seed, fault_kinds=faults.known())
+    known, sorts = faults.known(), policies.by_sort()
+    return scenario.load(Path(path), overrides=overrides, seed=seed, fault_kinds=known, policies=sorts)
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of scenarios with all known fault kinds."""
-    return scenario.json_schema(faults.known())
+    """The JSON Schema of scenarios with all known fault kinds and policies."""
+    return scenario.json_schema(faults.known(), policies.by_sort())
 
 
 def build(plain: dict[str, Any], path: Path) -> scenario.Scenario:
-    """A scenario from plain data with all known fault kinds; `path` is where it was read from.
+    """A scenario from plain data with all known fault kinds and policies; `path` is where it was read from.
 
     Raises:
         ScenarioError: with every problem at once.
     """
-    return scenario.build(plain, path, fault_kinds=faults.known())
+    return scenario.build(plain, path, fault_kinds=faults.known(), policies=policies.by_sort())
 
 
 @dataclass(frozen=True)
