@@ -52,9 +52,9 @@ def schema(output: Path | None) -> None:
       fogfleet schema --output scenarios/schema.json
     """
     from sim import faults as kinds
-    from sim import scenario
+    from sim import policies, scenario
 
-    text = scenario.schema_text(kinds.known())
+    text = scenario.schema_text(kinds.known(), policies.by_sort())
     if output is None:
         click.echo(text, nl=False)
     else:
