@@ -16,6 +16,9 @@ Kept = TypeVar("Kept")
 MAX_KEPT: Final = 4
 """Data sets, networks and inferences kept at a time; a point that needs another takes the place of the oldest."""
 
+MAX_AHEAD: Final = 2_000
+"""Pictures judged before they are asked for; the inference forgets the first ones beyond ten times as many."""
+
 
 class _Shelf:
     """A few things by name, the least recently used going first."""
@@ -42,6 +45,7 @@ class Bench:
         self._networks = _Shelf()
         self._inferences = _Shelf()
         self._cameras = _Shelf()
+        self._ready: set[object] = set()
 
     def prepared(self, scenario: Scenario) -> Prepared:
         """As `world.prepare`, with data and network from the shelf where they are.
@@ -60,18 +64,30 @@ class Bench:
         return Prepared(plan, dataset, network)
 
     def inference(self, prepared: Prepared) -> ddnn.Inference:
-        """The network's answers, with all that it has answered before."""
-        return self._inferences.get(_names(prepared), lambda: prepared.network.inference(prepared.dataset))
+        """The network's answers, with all that it has answered before; those that the point will ask for are ready."""
+        found = self._inferences.get(_names(prepared), lambda: prepared.network.inference(prepared.dataset))
+        test, scenario = prepared.dataset.test, prepared.scenario
+        down = tuple(i for i, camera in enumerate(prepared.plan.cameras) if camera.name in scenario.down)
+        pictures = test[: min(len(test), _shown(prepared), MAX_AHEAD)]
+        name = (*_names(prepared), down, len(pictures))
+        if name not in self._ready:
+            found.prefetch(pictures, down)
+            self._ready.add(name)
+        return found
 
     def per_camera(self, prepared: Prepared) -> dict[str, float | None]:
         """Accuracy of each camera alone on the pictures that a run shows."""
-        shown = prepared.scenario.sites * prepared.samples
         names = tuple(camera.name for camera in prepared.plan.cameras)
 
         def make() -> dict[str, float | None]:
             return curve.per_camera(prepared, curve.table(prepared, self.inference(prepared)))
 
-        return self._cameras.get((*_names(prepared), shown, names), make)
+        return self._cameras.get((*_names(prepared), _shown(prepared), names), make)
+
+
+def _shown(prepared: Prepared) -> int:
+    """How many pictures a run shows, the same one counted again in every site."""
+    return prepared.scenario.sites * prepared.samples
 
 
 def _names(prepared: Prepared) -> tuple[str, str]:

@@ -42,7 +42,7 @@ def used(scenario: Scenario) -> dict[str, str]:
     return {kind: str(sources[kind]) for kind in sorted(kinds) if kind in sources}
 
 
-def outages(carrier: Carrier) -> Mapping[str, int]:
+def outages(carrier: Carrier | None) -> Mapping[str, int]:
     """What happened to a broker that was killed, paused or reset."""
     return carrier.record if isinstance(carrier, Witness) else {}
 
