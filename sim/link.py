@@ -115,3 +115,45 @@ class Link:
         if self._draws is None:
             self._draws = Draws(self._random[0], *self._random[1:])
         return self._draws.uniform(*counters, attempt)
+
+
+class Transmission(NamedTuple):
+    """What a sender knows of one of its messages once the last bit is out: bytes, and how long they took."""
+
+    ends_s: float
+    size_bytes: int
+    took_s: float
+
+
+class MeteredLink(Link):
+    """A link whose sender keeps an eye on its own transmissions, as its radio would tell."""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, key: str, model: LinkModel, seed: int, *, attempts: int = 1, retry_s: float = 0.2) -> None:
+        super().__init__(key, model, seed, attempts=attempts, retry_s=retry_s)
+        self._own: deque[Transmission] = deque()
+
+    def send(self, now_s: float, size_bytes: int, *counters: int) -> Passage:
+        """As every link; and takes note."""
+        begins_s = max(self._free_s, now_s)
+        passage = super().send(now_s, size_bytes, *counters)
+        if passage.attempts:
+            self._own.append(Transmission(self._free_s, size_bytes, self._free_s - begins_s))
+        return passage
+
+    def clear(self, now_s: float) -> None:
+        """As every link; transmissions that were cut off have no end."""
+        super().clear(now_s)
+        self._own = deque(own for own in self._own if own.ends_s <= now_s)
+
+    def ended(self, now_s: float) -> list[Transmission]:
+        """The transmissions that have ended since this was last asked."""
+        found = []
+        while self._own and self._own[0].ends_s <= now_s:
+            found.append(self._own.popleft())
+        return found
+
+    def waiting_bytes(self, now_s: float) -> int:
+        """Bytes of the messages that wait or are being sent at `now_s`."""
+        return sum(own.size_bytes for own in self._own if own.ends_s > now_s)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Generator
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import simpy
 
 from sim.ledger.samples import CAPTURED
 from sim.nodes.inference import DeviceOutput
 from sim.nodes.node import Node
+from sim.policies.base import Sends
 from sim.wire import (
     ABSENT,
     BITS,
@@ -25,8 +26,6 @@ from sim.wire import (
     Malformed,
     decode_nodes,
 )
-
-Sends = Literal["scores", "features", "raw"]
 
 
 class Tamper(Protocol):
@@ -80,27 +79,20 @@ class Camera(Node):
         self._buffer.clear()
 
     def _capture(self, sample: int, due_s: float) -> None:
+        scene = self._look(sample, due_s)
+        if self._sends == "raw":
+            self._send_raw(sample, scene)
+            return
+        output = self._compute(sample, scene)
+        if not self._leaves(sample, output):
+            self._send(self._sends, sample, output)
+
+    def _look(self, sample: int, due_s: float) -> int:
+        """Takes the picture: the scene that stands before the camera."""
         services = self.services
         self.captured += 1
         services.book.reach(self.site, sample, CAPTURED)
-        scene = sample if due_s == sample * self.period_s else self._scene(sample, due_s)
-        picture = services.pictures(self.site, scene)
-        tamper = self.tamper
-        if self._sends == "raw":
-            raw = services.inference.raw(picture, self.index) if tamper is None else tamper.raw(self, sample, scene)
-            self._publish(RAW, sample, raw, UINT8, 0)
-            return
-        output = (
-            services.inference.device(picture, self.index) if tamper is None else tamper.output(self, sample, scene)
-        )
-        if self._leaves(sample, output):
-            return
-        flags = ABSENT if output.absent else 0
-        if self._sends == "features":
-            self._publish(FEATURES, sample, output.features, BITS, flags)
-            return
-        self._keep(sample, output)
-        self._publish(SCORES, sample, output.scores, FLOAT32, flags)
+        return sample if due_s == sample * self.period_s else self._scene(sample, due_s)
 
     def _scene(self, sample: int, due_s: float) -> int:
         """What stands before a camera that takes `sample` at the wrong time: the scene of that time."""
@@ -108,6 +100,28 @@ class Camera(Node):
         book.captured_early(self.site, sample, due_s)
         scene = max(0, math.floor(due_s / self.period_s + 1e-9))
         return scene if book.knows(self.site, scene) else sample
+
+    def _compute(self, sample: int, scene: int) -> DeviceOutput:
+        if self.tamper is not None:
+            return self.tamper.output(self, sample, scene)
+        services = self.services
+        return services.inference.device(services.pictures(self.site, scene), self.index)
+
+    def _send_raw(self, sample: int, scene: int) -> None:
+        services, tamper = self.services, self.tamper
+        if tamper is None:
+            raw = services.inference.raw(services.pictures(self.site, scene), self.index)
+        else:
+            raw = tamper.raw(self, sample, scene)
+        self._publish(RAW, sample, raw, UINT8, 0)
+
+    def _send(self, sends: Sends, sample: int, output: DeviceOutput) -> None:
+        flags = ABSENT if output.absent else 0
+        if sends == "features":
+            self._publish(FEATURES, sample, output.features, BITS, flags)
+            return
+        self._keep(sample, output)
+        self._publish(SCORES, sample, output.scores, FLOAT32, flags)
 
     def _leaves(self, sample: int, output: DeviceOutput) -> bool:
         """The device exit: a camera that sees the object and is sure enough decides alone."""

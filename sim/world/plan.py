@@ -11,7 +11,7 @@ from sim import wire
 from sim.data import Dataset
 from sim.ddnn import Aggregate, LossWeights, NetworkSpec, Section, TrainSpec
 from sim.errors import UsageError
-from sim.nodes.camera import Sends
+from sim.policies import Sends
 from sim.scenario import NodeInstance, Scenario
 
 
