@@ -52,7 +52,9 @@ def sweep(
     out: Path,
     output_format: str,
 ) -> None:
-    """Simulate every point of a scenario's sweep block and write OUT/<name>/sweep-<hash>/index.parquet.
+    """Simulate every point of a scenario's sweep block.
+
+    Writes OUT/<name>/sweep-<hash>/index.parquet.
 
     The same command run again does only what is missing. Several values after --set vary that path, in addition to
     the block: --set exits.local=0.2,0.5,0.8 or --set seed=0..9. Ends with exit code 5 if some points failed.
@@ -90,7 +92,9 @@ def sweep(
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="The joined folder.")
 @format_option("text", "csv", "json")
 def merge(folders: tuple[Path, ...], out: Path | None, output_format: str) -> None:
-    """Join the folders of sweep shards; without -o into the folder that the whole sweep would have.
+    """Join the folders of sweep shards.
+
+    Without -o into the folder that the whole sweep would have.
 
     Ends with exit code 5 if points are missing or failed; `fogfleet sweep` then continues from the joined folder.
 
