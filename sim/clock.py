@@ -89,6 +89,9 @@ class Clock(simpy.Environment):
         queue = self._queue
         while queue:
             self._now, _, _, event = heappop(queue)
+            if type(event) is Call:  # type: ignore[comparison-overlap]
+                _fire(event)
+                continue
             callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
             for callback in callbacks:
                 callback(event)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
+REMEMBERED: Final = 1 << 15
 _SCALE: Final = 2.0**-53
+_PAIR: Final = struct.Struct("<QQ")
 
 
 def seed_sequence(seed: int, *name: str) -> np.random.SeedSequence:
@@ -36,6 +39,12 @@ class Draws:
 
     def uniform(self, *counters: int) -> tuple[float, float]:
         """Two independent numbers in [0, 1) that depend on the stream and `counters` alone."""
-        message = struct.pack(f"<{len(counters)}q", *counters)
-        first, second = struct.unpack("<QQ", hashlib.blake2b(message, digest_size=16, key=self._key).digest())
-        return (first >> 11) * _SCALE, (second >> 11) * _SCALE
+        return _uniform(self._key, counters)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _uniform(key: bytes, counters: tuple[int, ...]) -> tuple[float, float]:
+    """The numbers themselves; the points of a sweep draw the same ones again and again."""
+    message = struct.pack(f"<{len(counters)}q", *counters)
+    first, second = _PAIR.unpack(hashlib.blake2b(message, digest_size=16, key=key).digest())
+    return (first >> 11) * _SCALE, (second >> 11) * _SCALE

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.ddnn import exact
-from sim.ddnn.exact import F32, Bits
+from sim.ddnn.exact import F32, Bits, Numbers
 from sim.ddnn.sections import Judgement, Sections
 from sim.ddnn.spec import Exit, NetworkSpec, flops, memory_bits
 from sim.ddnn.stacks import Mask
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 AHEAD = 64
 """Samples whose device sections are evaluated together."""
+PREPARED = 8
+"""Blocks of `AHEAD` samples kept as the cloud prepares them; one takes about six megabytes."""
 REMEMBERED = 20_000
 """Answers kept; the oldest go first. One takes about a kilobyte."""
 
@@ -87,6 +89,7 @@ class Inference:
         self._features = np.zeros((samples, spec.cameras, spec.feature_bytes), np.uint8)
         self._absent = np.zeros((samples, spec.cameras), np.bool_)
         self._answers: dict[object, object] = {}
+        self._prepared: dict[bytes, Numbers | None] = {}
 
     def device(self, index: int, camera: int) -> DeviceOutput:
         """Return what camera `camera` sends for sample `index` of the data set."""
@@ -207,13 +210,26 @@ class Inference:
         there[:, down] = False
         if "local" in self.spec.exits:
             self._prefetch_local(scores, there)
-        out = self.sections.upstream(exact.unpack(features.swapaxes(0, 1), self.spec.device_map), there)
-        cloud = self.sections.judge("cloud", out.cloud_scores, np.asarray(out.known.any(axis=1)))
-        sent = features
-        if out.edge_maps is not None:
-            sent, there = exact.pack(out.edge_maps).swapaxes(0, 1), out.known
+        sent, prepared = features, self._prepare(indices, features)
+        if prepared is not None:
+            cloud = self.sections.judge("cloud", *self.sections.cloud_prepared(prepared, there))
+        else:
+            out = self.sections.upstream(exact.unpack(features.swapaxes(0, 1), self.spec.device_map), there)
+            cloud = self.sections.judge("cloud", out.cloud_scores, np.asarray(out.known.any(axis=1)))
+            if out.edge_maps is not None:
+                sent, there = exact.pack(out.edge_maps).swapaxes(0, 1), out.known
         for row in range(len(indices)):
             self._keep(("cloud", _given(sent[row], there[row])), _verdict(cloud, row))
+
+    def _prepare(self, indices: NDArray[np.int64], features: Bits) -> Numbers | None:
+        """What the cloud makes of samples before it is known whose features arrive; the first blocks are kept."""
+        block = indices.tobytes()
+        if block not in self._prepared:
+            prepared = self.sections.prepare(exact.unpack(features.swapaxes(0, 1), self.spec.device_map))
+            if len(self._prepared) >= PREPARED:
+                return prepared
+            self._prepared[block] = prepared
+        return self._prepared[block]
 
     def _prefetch_local(self, scores: F32, there: Mask) -> None:
         for gateway, group in enumerate(map(list, self.spec.groups)):

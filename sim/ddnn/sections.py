@@ -140,11 +140,28 @@ class Sections:
         Returns:
             Scores `(N, classes)` and where any input took part `(N,)`.
         """
-        enabled = np.array([self._enabled[list(cameras)].any() for cameras in self.spec.uplinks])
         black = (lambda: self._black_edges) if self.spec.edge else (lambda: self._black_maps)
-        maps, mask = self._fill_maps(maps, mask, enabled, black)
+        maps, mask = self._fill_maps(maps, mask, self._reaching, black)
         scores, _ = self._cloud.merge(self._cloud.prepare(maps), mask)
         return scores, _any(mask)
+
+    def prepare(self, maps: F32) -> Numbers | None:
+        """Do what the cloud section does before it is known who takes part, for `cloud_prepared`.
+
+        None where everything depends on who does (edge sections, or black images for missing cameras).
+        """
+        return None if self._edges or self.zero_filled else self._cloud.prepare(maps)
+
+    def cloud_prepared(self, prepared: Numbers, mask: Mask) -> tuple[F32, Mask]:
+        """As `cloud`, from what `prepare` returned."""
+        mask = mask & self._reaching
+        scores, _ = self._cloud.merge(prepared, mask)
+        return scores, _any(mask)
+
+    @cached_property
+    def _reaching(self) -> Mask:
+        """The inputs of the cloud `(U,)` behind which some camera is switched on."""
+        return np.array([self._enabled[list(cameras)].any() for cameras in self.spec.uplinks])
 
     def upstream(self, maps: F32, mask: Mask) -> Upstream:
         """Run everything above the cameras on their maps.

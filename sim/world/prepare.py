@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Prepared:
         """The scenario."""
         return self.plan.scenario
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """Samples that each site captures."""
         wanted = self.scenario.samples
@@ -59,8 +60,13 @@ class Prepared:
 
     def picture(self, site: int, sample: int) -> int:
         """Index into the data set of what a site sees as its `sample`-th: the test set, round and round."""
-        test = self.dataset.test
-        return int(test[(site * self.samples + sample) % len(test)])
+        test = self._test
+        return test[(site * self.samples + sample) % len(test)]
+
+    @cached_property
+    def _test(self) -> list[int]:
+        test: list[int] = self.dataset.test.tolist()
+        return test
 
 
 def prepare(wanted: scenario.Scenario, progress: Progress | None = None, *, retrain: bool = False) -> Prepared:
