@@ -179,6 +179,10 @@ class Pool:
             self._mail.box(receiver, topic).queue.appendleft(payload)
         return payload is not None
 
+    def recall(self, receiver: int, topic: str, payload: bytes) -> bool:
+        """Takes back a `discard` whose payload has not come; False where there is none."""
+        return self._mail.box(receiver, topic).recall(payload)
+
     def unclaimed(self) -> Iterator[tuple[int, str, bytes]]:
         """(receiver, topic, payload) of everything that came and was neither taken nor discarded."""
         return self._mail.unclaimed_payloads()

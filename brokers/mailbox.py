@@ -42,6 +42,13 @@ class Box:
                 self.unwanted = Counter()
             self.unwanted[payload] += 1
 
+    def recall(self, payload: bytes) -> bool:
+        """Takes back a `discard` whose payload has not come; False where there is none."""
+        waiting = bool(self.unwanted and self.unwanted[payload])
+        if waiting:
+            self._settle(payload)
+        return waiting
+
     def _settle(self, payload: bytes) -> None:
         assert self.unwanted is not None
         self.unwanted[payload] -= 1

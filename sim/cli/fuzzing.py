@@ -27,8 +27,8 @@ from sim.cli import show
 def fuzz(scenario: Path | None, runs: int, seed: int, mode: str, broker: str, output: Path | None) -> None:
     """Try random faults, and check every invariant.
 
-    Without a scenario, small fleets of every topology are drawn too. A schedule that breaks an invariant is made as small
-    as possible and shown with the one command that repeats it; the exit code is then 1.
+    Without a scenario, small fleets of every topology are drawn too. A schedule that breaks an invariant is made
+    as small as possible and shown with the one command that repeats it; the exit code is then 1.
 
     \b
     Example:

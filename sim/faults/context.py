@@ -23,12 +23,13 @@ class Context:
         state: memory of the fault on this target, empty at the start of each injection.
         horizon_s: when the last sample is due; nothing begins after it.
         networks: other networks than the one that runs (older, damaged).
+        number: of the injection, from 0.
         camera: index of the camera that a sensor or model fault is on.
     """
 
     __slots__ = (
         "_calls", "_clock", "_counters", "_rng", "_seed", "_shared", "_stream",
-        "camera", "fault_id", "figures", "horizon_s", "networks", "state", "target",
+        "camera", "fault_id", "figures", "horizon_s", "networks", "number", "state", "target",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +41,7 @@ class Context:
         self.target = target
         self.horizon_s = horizon_s
         self.networks = networks
-        self.camera = 0
+        self.camera = self.number = 0
         self.state: dict[str, Any] = {}
         self.figures: dict[str, Any] = {}
         self._counters: tuple[int, ...] = (0,)
@@ -108,7 +109,7 @@ class Context:
 
     def open(self, number: int) -> None:
         """Starts the `number`-th injection with an empty memory."""
-        self.state, self.figures = {}, {}
+        self.state, self.figures, self.number = {}, {}, number
         self.focus(-2, number)
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         built_in = {name: self.kinds[name] for name in self.kinds if name not in self.kinds.sources}
-        self._artist = Artist(built_in, self.base)
+        self._artist = Artist(built_in, self.base, kills=self.broker is not None)
         self._judge = Judge(self.kinds, self.path, self.broker)
 
     def run(self, first_seed: int, runs: int, progress: Callable[[int], None] = lambda done: None) -> Failure | None:

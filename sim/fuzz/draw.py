@@ -87,11 +87,18 @@ FIELDS: Final[Mapping[str, Callable[[Dice], Plain]]] = {
 
 
 class Artist:
-    """Draws schedules for scenarios; `base` is the one of the user's, else one of the small fleets is drawn too."""
+    """Draws schedules for scenarios.
 
-    def __init__(self, kinds: Mapping[str, type[FaultKind]], base: Plain | None = None) -> None:
+    Args:
+        kinds: what to draw from.
+        base: the user's scenario; without it one of the small fleets is drawn too.
+        kills: half of the schedules also kill the broker every three seconds.
+    """
+
+    def __init__(self, kinds: Mapping[str, type[FaultKind]], base: Plain | None = None, *, kills: bool = False) -> None:
         self._kinds = dict(kinds)
         self._base = base
+        self._kills = kills
 
     def scenario(self, seed: int) -> Plain:
         """The scenario of a seed, as plain data."""
@@ -108,12 +115,21 @@ class Artist:
         faults: list[Plain] = []
         for _ in range(int(dice.rng.integers(1, MOST_FAULTS + 1))):
             faults.append(self._fault(plain, faults, dice))  # later ones follow earlier ones
+        if self._kills and dice.chance(0.5):
+            kill = {"id": "kill", "kind": "broker-kill", "target": "broker"}
+            length = dice.time(0.01, 2)
+            faults.append({**kill, "at": dice.time(0.001, 10), "for": length, "every": "3 s"})
         plain["faults"] = faults
         return plain
 
     def _vary(self, plain: Plain, dice: Dice) -> Plain:
         qos = dice.one(0, 1, 1, 2)
-        plain["mqtt"] = {"qos": qos, "durable": qos == 1 and dice.chance(0.3), "retry": dice.time(0.02, 0.5)}
+        plain["mqtt"] = {
+            "qos": qos,
+            "durable": qos == 1 and dice.chance(0.3),
+            "retry": dice.time(0.02, 0.5),
+            "patience": "2 s",
+        }
         plain["links"] = {
             name: {**link, "loss": dice.one(0, 0, 0.05, 0.3), "jitter": dice.one("0 ms", "3 ms", "80 ms")}
             for name, link in plain["links"].items()

@@ -75,7 +75,7 @@ class _Attack(NodeFault):
         def attack() -> None:
             nonlocal sent
             lane = lanes[sent % len(lanes)]
-            ctx.focus(sent)
+            ctx.focus(ctx.number, sent)
             frame = self.frames(lane, ctx)
             sent += 1
             ctx.record(published=sent)
