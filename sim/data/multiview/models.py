@@ -94,7 +94,7 @@ def _wheels(length: Array, width: Array, radius: Array, at: tuple[Array, Array],
 
 def _car(traits: Array) -> list[Part]:
     length, width = _span(traits, 0, 3.6, 4.9), _span(traits, 1, 1.65, 1.95)
-    tall = traits[:, 2] ** 4  # few are vans
+    tall = traits[:, 2] ** 2  # few are vans
     height = 1.4 + 0.6 * tall
     colour, glass = _lacquer(traits, 3), _dark(traits, 0.07) + 0.12 * traits[:, 6, None]
     belt = 0.5 * height + 0.1
@@ -128,7 +128,7 @@ def _car(traits: Array) -> list[Part]:
 def _bus(traits: Array) -> list[Part]:
     length, width = _span(traits, 0, 8.0, 12.0), _span(traits, 1, 2.3, 2.55)
     height = _span(traits, 2, 2.6, 3.2)
-    colour, second = 0.4 + 0.55 * _lacquer(traits, 3), _lacquer(traits, 6)  # liveries are light
+    colour, second = 0.25 + 0.7 * _lacquer(traits, 3), _lacquer(traits, 6)  # liveries are light
     roof = np.clip(colour * 0.5 + 0.45, 0, 1)
     return [
         _part(

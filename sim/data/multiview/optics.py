@@ -24,17 +24,17 @@ def expose(light: Float, rig: Rig, camera: NDArray[np.int64], half: Array, draws
         draws: `(B, VIEW_DRAWS)` uniform numbers; columns 4 to 8 are used here.
     """
     sensor_pixel = SIZE / np.maximum(2 * half * rig.pixels_per_unit[camera, None], 1)  # in pixels of the crop
-    blur = rig.blur[camera, None] * (0.6 + 0.6 * draws[:, 4:5])
+    blur = rig.blur[camera, None] * (0.6 + 0.8 * draws[:, 4:5])
     variance = (sensor_pixel * blur) ** 2
-    variance[:, 0] += (sensor_pixel[:, 0] * draws[:, 5] ** 3) ** 2  # shake, or the object's motion
+    variance[:, 0] += (sensor_pixel[:, 0] * 1.5 * draws[:, 5] ** 3) ** 2  # shake, or the object's motion
     picture = smooth(smooth(light, variance[:, 0], axis=3), variance[:, 1], axis=2)
-    contrast = 0.75 + 0.25 * draws[:, 7]
+    contrast = 0.6 + 0.4 * draws[:, 7]
     warmth = rig.warmth[camera] + 0.12 * (draws[:, 8] - 0.5)
     tint = np.stack([1 + warmth, np.ones(len(warmth)), 1 - warmth], axis=1)[:, :, None, None].astype(np.float32)
     haze = (0.35 * (1 - contrast)).astype(np.float32)[:, None, None, None]
     exposed: Float = (picture * contrast.astype(np.float32)[:, None, None, None] + haze) * tint
     # Exposure is automatic, on the mean of the crop, and every camera is off in its own way.
-    level = MEAN_LEVEL * rig.gain[camera] * (0.85 + 0.3 * draws[:, 6])
+    level = MEAN_LEVEL * rig.gain[camera] * (0.7 + 0.6 * draws[:, 6])
     exposed *= (level / np.maximum(exposed.mean(axis=(1, 2, 3)), 0.02)).astype(np.float32)[:, None, None, None]
     return exposed
 

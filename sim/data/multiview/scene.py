@@ -111,7 +111,7 @@ def _clutter(thing: Things, draws: Array, traits: Array) -> Things:
     """Another object near the first: persons close by, vehicles some metres away."""
     kinds = np.searchsorted(np.cumsum((0.55, 0.08)), draws[:, 0], side="right").astype(np.int64)
     reach = np.array([2.9, 6.6, 0.7])
-    distance = reach[kinds] + reach[thing.kind] + 8 * draws[:, 1]
+    distance = reach[kinds] + reach[thing.kind] + 6 * draws[:, 1]
     angle = 2 * np.pi * draws[:, 2]
     offset = distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return Things(kinds, thing.place + offset, 2 * np.pi * draws[:, 3], traits)
