@@ -11,16 +11,17 @@ from sim.wire import ABSENT, EXIT, FEATURES, RAW, Frame
 
 
 class Session:
-    """One sample of one site at the cloud; `due` counts what each node below will still send."""
+    """One sample of one site at the cloud: how many messages each node below promised, and how many came."""
 
-    __slots__ = ("deadline", "devices", "due", "inputs", "raw", "sample", "site", "working")
+    __slots__ = ("came", "deadline", "devices", "inputs", "promised", "raw", "sample", "site", "working")
 
     def __init__(self, site: int, sample: int) -> None:
         self.site = site
         self.sample = sample
         self.inputs: dict[int, bytes] = {}
         self.raw: dict[int, bytes] = {}
-        self.due: dict[int, int] = {}
+        self.came: dict[int, int] = {}
+        self.promised: dict[int, int] = {}
         self.devices = 0
         self.deadline: Call | None = None
         self.working = False
@@ -69,14 +70,19 @@ class Cloud(Node):
         self.services.book.reach(*key, AT_CLOUD)
         edge = self._has_edge and src.role == "gateway"
         count = 1 if edge else max(message.expected, 1)
-        session.due[src.client] = session.due.get(src.client, count) - 1
+        session.came[src.client] = session.came.get(src.client, 0) + 1
+        session.promised[src.client] = max(count, session.promised.get(src.client, 0))
         if message.kind == RAW:
             session.raw[message.node] = message.payload
         elif not message.flags & ABSENT:
             session.inputs[message.node] = message.payload
             session.devices += message.expected if edge else 1
-        if len(session.due) == self._children and max(session.due.values()) <= 0:
+        if self._is_complete(session):
             self._classify(session)
+
+    def _is_complete(self, session: Session) -> bool:
+        came, promised = session.came, session.promised
+        return len(came) == self._children and all(came[client] >= promised[client] for client in came)
 
     def _classify(self, session: Session) -> None:
         """All is there, or the deadline has passed: run the cloud section on what came."""

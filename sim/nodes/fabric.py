@@ -174,8 +174,12 @@ class Fabric:
                 copy.decline(other)
         return copy
 
+    def price(self, port: Port, payload_bytes: int) -> Cost:
+        """What one leg of a message of this size would cost."""
+        return leg_cost(self._framing, port.topic, payload_bytes)
+
     def _leg(self, port: Port, frame: bytes) -> Cost:
-        return leg_cost(self._framing, port.topic, max(0, len(frame) - wire.HEADER_BYTES))
+        return self.price(port, max(0, len(frame) - wire.HEADER_BYTES))
 
     def _launch(self, message: Message) -> None:
         lane, clock = message.lane, self.clock

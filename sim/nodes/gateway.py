@@ -8,6 +8,7 @@ from typing import Any
 from sim.clock import Call
 from sim.ledger.samples import ASKED, FORWARDED
 from sim.nodes.node import Node
+from sim.policies.base import Heard, Selection, SelectPolicy
 from sim.wire import (
     ABSENT,
     BITS,
@@ -25,35 +26,53 @@ from sim.wire import (
 class Session:
     """One sample on its way through a gateway."""
 
-    __slots__ = ("answered", "asked", "deadline", "inputs", "sample", "work")
+    __slots__ = ("answered", "asked", "deadline", "held", "inputs", "raw", "sample", "work")
 
     def __init__(self, sample: int) -> None:
         self.sample = sample
         self.answered: set[int] = set()
         self.inputs: dict[int, bytes] = {}
+        self.raw: dict[int, bytes] = {}
+        self.held: list[Frame] = []
         self.asked: frozenset[int] | None = None
         self.deadline: Call | None = None
         self.work: Call | None = None
 
     def add(self, message: Frame) -> None:
-        """Takes the scores or features of one camera; those of a camera that sees nothing are masked."""
+        """Takes what one camera sent; scores and features of a camera that sees nothing are masked."""
         self.answered.add(message.node)
-        if not message.flags & ABSENT:
+        if message.kind == RAW:
+            self.raw[message.node] = message.payload
+        elif not message.flags & ABSENT:
             self.inputs[message.node] = message.payload
 
 
 class Gateway(Node):
     """One gateway; `cameras` are the indices of the cameras below it, `has_edge` tells of an edge section.
 
+    Where a split policy lets some cameras send scores and others more of the same sample (`mixed`), what came unasked
+    is held until the local exit has judged the scores; then it goes up, beside the features that are asked for.
+
     Attributes:
         judged: samples that came to the local exit.
         left: samples that left there.
     """
 
-    __slots__ = ("_cameras", "_closed", "_has_edge", "_sessions", "_wait_s", "judged", "left")
+    __slots__ = ("_cameras", "_closed", "_has_edge", "_mixed", "_select", "_sessions", "_wait_s", "judged", "left")
 
-    def __init__(self, *args: Any, cameras: tuple[int, ...], has_edge: bool, wait_s: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        cameras: tuple[int, ...],
+        has_edge: bool,
+        wait_s: float,
+        mixed: bool = False,
+        select: SelectPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._mixed = mixed
+        self._select = select
         self._cameras = frozenset(cameras)
         self._has_edge = has_edge
         self._wait_s = wait_s
@@ -80,10 +99,8 @@ class Gateway(Node):
         elif sample not in self._closed:
             if message.kind == SCORES:
                 self._on_scores(message)
-            elif message.kind == FEATURES and self._has_edge:
-                self._collect(message)
             elif message.kind in (FEATURES, RAW):
-                self._relay(message)
+                self._on_unasked(message) if self._mixed else self._take(message)
 
     def _on_scores(self, message: Frame) -> None:
         session = self._session(message.sample, self._aggregate)
@@ -93,8 +110,29 @@ class Gateway(Node):
         if len(session.answered) == len(self._cameras):
             self._aggregate(session)
 
+    def _on_unasked(self, message: Frame) -> None:
+        """Features or a raw image, if not asked for then before the other cameras were heard: these come first."""
+        session = self._session(message.sample, self._aggregate)
+        if session.asked is not None:
+            session.asked |= {message.node}
+            self._take(message)
+            return
+        session.answered.add(message.node)
+        session.held.append(message)
+        if session.work is None and len(session.answered) == len(self._cameras):
+            self._aggregate(session)
+
+    def _take(self, message: Frame) -> None:
+        if self._has_edge:
+            self._collect(message)
+        else:
+            self._relay(message)
+
     def _aggregate(self, session: Session) -> None:
-        self._compute(session, "local", self._judge)
+        if _scored(session):
+            self._compute(session, self.services.flops["local"], self._judge)
+        else:
+            self._send_up(session)
 
     def _judge(self, session: Session) -> None:
         """The local exit: leave, or ask for features."""
@@ -105,17 +143,40 @@ class Gateway(Node):
             self.left += 1
             self.decide(self.site, session.sample, "local", verdict.predicted, verdict.entropy, len(session.inputs))
             self._close(session)
-            return
-        session.asked = frozenset(session.answered)
+        else:
+            self._send_up(session)
+
+    def _send_up(self, session: Session) -> None:
+        """Asks for features; what had come unasked goes its way."""
+        services = self.services
+        asked = self._chosen(session)
+        session.asked = frozenset(asked).union(message.node for message in session.held)
         session.answered = set()
         session.inputs = {}
         services.book.reach(self.site, session.sample, ASKED)
-        asked = sorted(session.asked)
-        services.fabric.publish(
-            self.port(REQUEST), session.sample, encode_nodes(asked), dtype=UINT16, origin=self.index, to=asked
-        )
-        after = self._edge if self._has_edge else self._close
-        self._await(session, after)
+        if asked:
+            services.fabric.publish(
+                self.port(REQUEST), session.sample, encode_nodes(asked), dtype=UINT16, origin=self.index, to=asked
+            )
+        self._await(session, self._edge if self._has_edge else self._close)
+        held, session.held = session.held, []
+        for message in held:
+            self._take(message)
+
+    def _chosen(self, session: Session) -> list[int]:
+        """The cameras to ask: all whose scores came, unless a policy picks some of them."""
+        scored = sorted(_scored(session))
+        if self._select is None or not scored:
+            return scored
+        inference, inputs = self.services.inference, session.inputs
+        heard = [
+            Heard(camera, camera not in inputs, inference.verdict(inputs[camera]).entropy if camera in inputs else 1.0)
+            for camera in scored
+        ]
+        chosen = set(self._select.choose(Selection(session.sample, tuple(heard))))
+        if not chosen and not session.held:
+            return scored
+        return [camera for camera in scored if camera in chosen]
 
     def _relay(self, message: Frame) -> None:
         """Without an edge section features and raw images go up as they come."""
@@ -145,11 +206,16 @@ class Gateway(Node):
             self._edge(session)
 
     def _edge(self, session: Session) -> None:
-        self._compute(session, "edge", self._judge_edge)
+        flops = self.services.flops
+        self._compute(session, flops["edge"] + len(session.raw) * flops["device"], self._judge_edge)
 
     def _judge_edge(self, session: Session) -> None:
         """The edge exit: leave, or send the edge section's own features up."""
         services = self.services
+        for camera, raw in session.raw.items():
+            output = services.inference.from_raw(raw, camera)
+            if not output.absent:
+                session.inputs[camera] = output.features
         used = len(session.inputs)
         verdict, features = services.inference.edge(self.index, session.inputs)
         if verdict.entropy < services.thresholds.get("edge", 0.0):
@@ -191,14 +257,13 @@ class Gateway(Node):
         clock = self.services.clock
         session.deadline = clock.at(clock.now + self._wait_s, on_deadline, session)
 
-    def _compute(self, session: Session, section: str, then: Callable[[Session], None]) -> None:
+    def _compute(self, session: Session, flops: float, then: Callable[[Session], None]) -> None:
         """Queues work at the processor; the deadline no longer matters once it has begun."""
         if session.deadline is not None:
             session.deadline.cancel()
             session.deadline = None
         clock = self.services.clock
-        done_s = self.reserve(clock.now, self.services.flops[section])
-
+        done_s = self.reserve(clock.now, flops)
         session.work = clock.at(done_s, self._finish, (session, then))
 
     def _finish(self, work: tuple[Session, Callable[[Session], None]]) -> None:
@@ -212,3 +277,8 @@ class Gateway(Node):
                 event.cancel()
         self._sessions.pop(session.sample, None)
         self._closed.add(session.sample)
+
+
+def _scored(session: Session) -> set[int]:
+    """The cameras whose scores have come, before anybody was asked."""
+    return session.answered.difference(message.node for message in session.held)

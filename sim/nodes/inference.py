@@ -27,7 +27,14 @@ class Verdict(Protocol):
 
 
 class Inference(Protocol):
-    """The trained network, section by section; cameras and gateways are indices within a site."""
+    """The trained network, section by section; cameras and gateways are indices within a site.
+
+    Sizes are those of one message: a camera's scores, a camera's features, a gateway's features.
+    """
+
+    score_bytes: int
+    feature_bytes: int
+    edge_bytes: int
 
     def device(self, index: int, camera: int) -> DeviceOutput: ...
     def raw(self, index: int, camera: int) -> bytes: ...

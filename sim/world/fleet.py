@@ -9,14 +9,16 @@ from typing import Any
 from brokers.api import Identity
 from sim import wire
 from sim.ledger.messages import Lane as LogLane
-from sim.link import MAX_ATTEMPTS, Link, LinkModel
+from sim.link import MAX_ATTEMPTS, Link, LinkModel, MeteredLink
 from sim.nodes.camera import Camera
+from sim.nodes.chooser import ChoosingCamera
 from sim.nodes.cloud import Cloud
 from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node, Services
 from sim.scenario import NodeInstance, Scenario
 from sim.world.plan import Plan
+from sim.world.routes import route
 
 OFFLINE = b"offline"
 
@@ -105,10 +107,15 @@ class Builder:
         plan, config = self._plan, instance.config
         options: dict[str, Any]
         if config.role == "camera":
-            options = {"sends": plan.sends(instance), "period_s": config.period_s, "buffer": config.buffer}
-            return lambda *args, **kwargs: Camera(*args, **kwargs, **options)
+            options = {"period_s": config.period_s, "buffer": config.buffer}
+            choice = plan.options(instance)
+            if plan.split is not None and len(choice) > 1:
+                options |= {"policy": plan.split, "options": choice}
+                return lambda *args, **kwargs: ChoosingCamera(*args, **kwargs, **options)
+            return lambda *args, **kwargs: Camera(*args, **kwargs, **options, sends=choice[0])
         if config.role == "gateway":
             options = {"cameras": plan.groups[index], "has_edge": plan.has_edge, "wait_s": config.wait_s}
+            options |= {"mixed": plan.is_mixed(instance), "select": plan.select}
             return lambda *args, **kwargs: Gateway(*args, **kwargs, **options)
         children = len(plan.children(instance.name))
         options = {"children": children, "has_edge": plan.has_edge, "wait_s": config.wait_s}
@@ -122,6 +129,11 @@ class Builder:
             src.ports[channel.kind, site] = port
             for dst in channel.dsts:
                 port.lanes.append(self._lane(name, port, src, members[dst]))
+        for node in members.values():
+            if isinstance(node, ChoosingCamera):
+                uplink = next(iter(node.ports.values())).lanes[0].link
+                assert isinstance(uplink, MeteredLink)
+                node.uplink, node.route = uplink, route(self._plan, self._services, node)
 
     def _lane(self, site: str, port: Port, src: Node, dst: Node) -> Lane:
         log = self._services.fabric.log
@@ -136,7 +148,8 @@ class Builder:
         if link is None:
             scenario = self._scenario
             config = scenario.link_for(src.group, dst.group)
-            link = self._fleet.links[key] = Link(
+            make = MeteredLink if isinstance(src, ChoosingCamera) else Link
+            link = self._fleet.links[key] = make(
                 key,
                 LinkModel(config.bandwidth_bps, config.latency_s, config.jitter_s, config.loss, config.queue),
                 scenario.seed,

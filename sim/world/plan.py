@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sim import wire
 from sim.data import Dataset
 from sim.ddnn import Aggregate, LossWeights, NetworkSpec, Section, TrainSpec
 from sim.errors import UsageError
-from sim.policies import Sends
+from sim.policies import SelectPolicy, Sends, SplitPolicy
 from sim.scenario import NodeInstance, Scenario
+
+_KINDS: Final[Mapping[Sends, tuple[int, ...]]] = {
+    "scores": (wire.SCORES, wire.FEATURES),
+    "features": (wire.FEATURES,),
+    "raw": (wire.RAW,),
+}
 
 
 class Channel(NamedTuple):
@@ -76,13 +82,41 @@ class Plan:
         """The nodes whose uplink is `name`."""
         return tuple(node.name for node in self.nodes if node.uplink == name)
 
+    @property
+    def split(self) -> SplitPolicy | None:
+        """Who decides what cameras send; None: the protocol."""
+        policy = self.scenario.policies.split
+        assert policy is None or isinstance(policy, SplitPolicy)
+        return policy
+
+    @property
+    def select(self) -> SelectPolicy | None:
+        """Who decides which cameras are asked for features; None: all are."""
+        policy = self.scenario.policies.select
+        assert policy is None or isinstance(policy, SelectPolicy)
+        return policy
+
     def sends(self, camera: NodeInstance) -> Sends:
-        """What follows a capture: scores where a gateway has a local exit, else features, or the raw image."""
-        config = camera.config
-        if config.role == "camera" and config.send == "raw":
-            return "raw"
+        """What follows a capture by the protocol: scores where a gateway has a local exit, else features, or raw."""
+        return self.options(camera)[0]
+
+    def options(self, camera: NodeInstance) -> tuple[Sends, ...]:
+        """What may follow a capture; more than one thing where a split policy decides."""
+        policy = self.split
+        if _only_raw(camera):
+            return ("raw",)
+        if policy is not None and policy.fixed is not None:
+            return (policy.fixed,)
         asks = self.scenario.exits.local is not None and camera.uplink != self.cloud.name
-        return "scores" if asks else "features"
+        usual: Sends = "scores" if asks else "features"
+        if policy is None:
+            return (usual,)
+        return ("scores", "features", "raw") if asks else ("features", "raw")
+
+    def is_mixed(self, gateway: NodeInstance) -> bool:
+        """Whether a gateway hears scores from some cameras and something else from others, for one sample."""
+        kinds = {kind for camera in self.cameras if camera.uplink == gateway.name for kind in self.options(camera)}
+        return "scores" in kinds and len(kinds) > 1
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -93,14 +127,11 @@ class Plan:
         thresholds = self.scenario.exits.thresholds()
         for camera in self.cameras:
             up = (camera.uplink or "",)
-            sends = self.sends(camera)
-            for kind in {
-                "scores": (wire.SCORES, wire.FEATURES),
-                "features": (wire.FEATURES,),
-                "raw": (wire.RAW,),
-            }[sends]:
+            options = self.options(camera)
+            kinds = {kind: None for sends in options for kind in _KINDS[sends]}
+            for kind in kinds:
                 yield Channel(camera.name, kind, up)
-            if "device" in thresholds and sends != "raw":
+            if "device" in thresholds and options != ("raw",):
                 yield Channel(camera.name, wire.EXIT, up)
         for gateway in self.gateways:
             yield from self._gateway_channels(gateway, bool(thresholds))
@@ -109,12 +140,12 @@ class Plan:
     def _gateway_channels(self, gateway: NodeInstance, exits: bool) -> Iterator[Channel]:
         below = [camera for camera in self.cameras if camera.uplink == gateway.name]
         up = (gateway.uplink or "",)
-        sends = {self.sends(camera) for camera in below}
+        sends = {sends for camera in below for sends in self.options(camera)}
         if "scores" in sends:
             yield Channel(gateway.name, wire.REQUEST, tuple(camera.name for camera in below))
-        if sends - {"raw"}:
+        if self.has_edge or sends - {"raw"}:
             yield Channel(gateway.name, wire.FEATURES, up)
-        if "raw" in sends:
+        if "raw" in sends and not self.has_edge:
             yield Channel(gateway.name, wire.RAW, up)
         if exits:
             yield Channel(gateway.name, wire.EXIT, up)
@@ -153,7 +184,7 @@ class Plan:
 
     @property
     def _all_raw(self) -> bool:
-        return all(self.sends(camera) == "raw" for camera in self.cameras)
+        return all(map(_only_raw, self.cameras))
 
     def training(self) -> TrainSpec:
         """How that network is trained."""
@@ -170,3 +201,8 @@ class Plan:
             patience=training.patience,
             calibrate=training.calibrate,
         )
+
+
+def _only_raw(camera: NodeInstance) -> bool:
+    """Whether the scenario's own node says that it sends raw images, whatever the policy."""
+    return camera.config.role == "camera" and camera.config.send == "raw"
