@@ -1,7 +1,8 @@
-"""All that a package with fault kinds of its own needs; it imports from nowhere else in FogFleet.
+"""All that a package with fault kinds or policies of its own needs; it imports from nowhere else in FogFleet.
 
-Derive a kind from the base class of its layer, and register it under the entry-point group `fogfleet.faults`
-(`docs/faults.md` shows a whole package).
+Derive a kind of fault from the base class of its layer and register it under the entry-point group `fogfleet.faults`
+(`docs/faults.md` shows a whole package); a policy, from `SplitPolicy` or `SelectPolicy`, under `fogfleet.policies`
+(`docs/policies.md`).
 """
 
 from sim.faults.base import (
@@ -18,6 +19,7 @@ from sim.faults.base import (
 from sim.faults.context import Context
 from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
 from sim.nodes.lanes import Message
+from sim.policies.base import Heard, Route, Seen, Selection, SelectPolicy, Sends, SplitPolicy, View
 from sim.scenario.types import BitRate, Duration, Period, Share
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Context",
     "Duration",
     "Forward",
+    "Heard",
     "Image",
     "LinkFault",
     "LinkHandle",
@@ -37,6 +40,13 @@ __all__ = [
     "NodeHandle",
     "Output",
     "Period",
+    "Route",
+    "Seen",
+    "SelectPolicy",
+    "Selection",
+    "Sends",
     "SensorFault",
     "Share",
+    "SplitPolicy",
+    "View",
 ]

@@ -153,6 +153,7 @@ def figures(
         "accuracy": summary.accuracy(entries, per_camera),
         "exits": summary.exits(entries),
         "thresholds": scenario.exits.thresholds(),
+        **summary.policies(scenario.policies, entries),
         "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
         "eq1": equation,
         "latency_s": summary.latency(entries),

@@ -14,6 +14,7 @@ from sim.ledger.samples import Sample
 from sim.nodes.camera import Camera
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
+from sim.scenario import Policies
 from sim.world.plan import Plan
 
 UPLOADS = ("scores", "features", "raw")
@@ -66,6 +67,22 @@ def latency(entries: Sequence[Sample]) -> dict[str, dict[str, float | None]]:
         if at_exit:
             times[name] = at_exit
     return {name: _percentiles(values) for name, values in times.items()}
+
+
+def policies(chosen: Policies, entries: Sequence[Sample]) -> dict[str, Any]:
+    """Who decided what was sent, and the share of samples without a verdict in time; nothing where nobody did."""
+    if chosen.split is None and chosen.select is None:
+        return {}
+    deadline_s = getattr(chosen.split, "deadline_s", None)
+    found: dict[str, Any] = chosen.model_dump()
+    if deadline_s is not None:
+        found["missed_deadline"] = missed(entries, deadline_s)
+    return {"policies": found}
+
+
+def missed(entries: Sequence[Sample], deadline_s: float) -> float | None:
+    """Share of samples that had no verdict within `deadline_s` of their capture."""
+    return mean([entry.decided_s is None or entry.decided_s - entry.captured_s > deadline_s for entry in entries])
 
 
 def _percentiles(values: list[float]) -> dict[str, float | None]:
