@@ -136,7 +136,8 @@ def test_the_folded_network_is_the_trained_one() -> None:
     from sim.ddnn.sections import Sections
 
     spec, training = replace(SHAPES["two edges"], device=Section(2, 2, "float")), TrainSpec(epochs=3)
-    model, _ = train._fit(spec, training, DATA, None)
+    model = train.build(spec, training)
+    train.fit(model, training, DATA, None)
     one = {f"temperature.{name}": np.ones((), np.float32) for name in EXITS}
     arrays = {**train.fold(model), **one, "prior": np.zeros((), np.int32)}
     sections = Sections(spec, arrays, zero_filled=False)

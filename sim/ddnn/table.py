@@ -171,7 +171,8 @@ def build_table(inference: Inference, indices: Ints, works: Mask) -> Table:
     """Evaluate all exits for each row of `works (S, V)`, each distinct set of views of a sample once."""
     spec, sections = inference.spec, inference.sections
     scores, features, absent = inference.devices(indices)
-    takes_part = works[:, None] & ~absent
+    enabled = np.array([camera not in spec.off for camera in range(spec.cameras)])
+    takes_part = works[:, None] & ~absent & enabled
     camera = sections.judge("device", scores) if spec.scored else None
     local = _local(sections, scores, takes_part) if "local" in spec.exits else None
     edge, cloud = _upstream(sections, features, takes_part)

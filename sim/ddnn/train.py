@@ -35,7 +35,8 @@ THREADS = 2
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
+def repeatable() -> Iterator[None]:
+    """Have torch compute the same on every run, whatever else the machine does; restores its settings after."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # its attribute is set by a module-level property that types do not see
     filling = memory.fill_uninitialized_memory
@@ -54,8 +55,9 @@ def train(
     spec: NetworkSpec, training: TrainSpec, dataset: Dataset, progress: Progress | None
 ) -> tuple[dict[str, NDArray[Any]], list[dict[str, float]]]:
     """Train and return the arrays of `sim.ddnn.sections` and, per epoch, the losses."""
-    with _repeatable():
-        model, history = _fit(spec, training, dataset, progress)
+    with repeatable():
+        model = build(spec, training)
+        history = fit(model, training, dataset, progress)
         arrays = fold(model)
     counts = np.bincount(dataset.labels[dataset.train], minlength=spec.classes)
     arrays["prior"] = np.asarray(counts.argmax(), np.int32)
@@ -73,12 +75,17 @@ def split(training: TrainSpec, dataset: Dataset) -> tuple[NDArray[np.int64], NDA
     return np.sort(order[aside:]), np.sort(order[:aside])
 
 
-def _fit(
-    spec: NetworkSpec, training: TrainSpec, dataset: Dataset, progress: Progress | None
-) -> tuple[Model, list[dict[str, float]]]:
+def build(spec: NetworkSpec, training: TrainSpec) -> Model:
+    """Return the untrained network that `training.seed` determines."""
     generator = torch.Generator().manual_seed(training.seed)
     default = training.recipe == "default"
-    model = Model(spec, default=default, zero_filled=training.zero_filled, generator=generator)
+    return Model(spec, default=default, zero_filled=training.zero_filled, generator=generator)
+
+
+def fit(model: Model, training: TrainSpec, dataset: Dataset, progress: Progress | None) -> list[dict[str, float]]:
+    """Train `model` in place; return the losses of each epoch."""
+    default = training.recipe == "default"
+    generator = torch.Generator().manual_seed(training.seed + 1)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE, foreach=True)
     kept, aside = split(training, dataset)
     learn, check = tensors(dataset, kept), tensors(dataset, aside)
@@ -99,7 +106,7 @@ def _fit(
             break
     if best["state"] is not None:
         model.load_state_dict(best["state"])
-    return model, history
+    return history
 
 
 def _epoch(
