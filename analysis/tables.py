@@ -48,6 +48,13 @@ class Table:
     note: str = ""
     aside: bool = False
     """Whether a figure shows the same already, so that the page keeps the table folded."""
+    file: str = ""
+    """Where its CSV lies, seen from the page; `tables/<name>.csv` unless given."""
+
+    @property
+    def source(self) -> str:
+        """Where its CSV lies."""
+        return self.file or f"tables/{self.name}.csv"
 
     @property
     def folded(self) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from sim.cli.exits import end_on_sigterm, exits
 from sim.cli.fuzzing import fuzz
+from sim.cli.reproduce import reproduce
 from sim.cli.results import compare, report
 from sim.cli.runs import run, train
 from sim.cli.scenarios import faults, schema, validate
@@ -42,7 +43,7 @@ def app(no_plugins: bool) -> None:
         os.environ["FOGFLEET_NO_PLUGINS"] = "1"
 
 
-for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare, fuzz):
+for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare, reproduce, fuzz):
     app.add_command(_command)
 
 

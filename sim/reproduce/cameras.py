@@ -59,7 +59,8 @@ def _about_added(rows: Sequence[Row]) -> list[str]:
     if falls:
         at = " and ".join(map(str, falls))
         said.append(
-            f"Unlike the published result, overall accuracy does not grow with every camera added: not with camera {at}."
+            "Unlike the published result, overall accuracy does not grow with every camera added: "
+            f"not with number {at}."
         )
     else:
         said.append("As published, overall accuracy grows with every camera added.")

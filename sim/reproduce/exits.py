@@ -44,7 +44,10 @@ def _about_pairs(rows: Sequence[Row]) -> list[str]:
     elif behind <= 0.01:
         verdict = f"Published is MP-CC as the best pair; here it is {points(behind)} behind the best, {top['pair']}."
     else:
-        verdict = f"Unlike the published result, MP-CC is not the best pair: overall it is {points(behind)} behind {top['pair']}."
+        verdict = (
+            f"Unlike the published result, MP-CC is not the best pair: overall it is {points(behind)} behind "
+            f"{top['pair']}."
+        )
     return [verdict, f"{told_best[0].upper()}{told_best[1:]}."]
 
 
