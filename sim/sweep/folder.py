@@ -7,7 +7,7 @@
 | `results.jsonl` | one line a finished point, in the order in which they came; what resuming reads |
 | `index.parquet` | one row a point: varied values and every figure |
 | `replicates.parquet` | mean and 95 % confidence interval over seeds, where seeds vary |
-| `runs/<key>/` | the run folder of each point, with `--keep-runs` |
+| `runs/<scenario>/<key>/` | the run folder of each point, with `--keep-runs` |
 """
 
 from __future__ import annotations

@@ -45,8 +45,12 @@ class About:
         folder.write_json(ABOUT, self._json("running", [], {}))
 
     def write(self, folder: Folder, status: str, points: Sequence[Point], records: Mapping[str, Record]) -> None:
-        """Writes the tables of all points that have a result, then `sweep.json`."""
-        write_tables(folder, index.rows(points, records), list(self.first))
+        """Writes the tables of all points that have a result, then `sweep.json`.
+
+        Without points (their networks are not known yet) the tables stay as they are.
+        """
+        if points:
+            write_tables(folder, index.rows(points, records), list(self.first))
         folder.write_json(ABOUT, self._json(status, points, records))
 
     def _json(self, status: str, points: Sequence[Point], records: Mapping[str, Record]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 import traceback
@@ -135,7 +136,9 @@ def _figures(job: Job, task: Task) -> dict[str, Any]:
 
 
 def _kept(job: Job, scenario: Scenario, runs: Path, key: str) -> dict[str, Any]:
-    """Simulates with a run folder of its own, called by the point's key."""
+    """Simulates with a run folder of its own, called by the point's key; what an earlier attempt left goes first."""
+    for leftover in (runs / scenario.name).glob(f"{key}*"):
+        shutil.rmtree(leftover)
     return world.simulate(scenario, mode=job.mode, broker=job.broker, out=runs, run_id=key).summary
 
 
