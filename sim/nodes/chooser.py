@@ -110,6 +110,7 @@ class ChoosingCamera(Camera):
         todo = seen is None
         return View(
             sample=sample,
+            camera=self.index,
             age_s=max(0.0, now_s - due_s),
             options=self._options,
             route=self.route,

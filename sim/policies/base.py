@@ -55,6 +55,7 @@ class View:
 
     Attributes:
         sample: which one.
+        camera: the camera's index within its site.
         age_s: time since its capture.
         options: what the camera can send here.
         route: sizes, and times beyond the uplink, as configured.
@@ -70,6 +71,7 @@ class View:
     """
 
     sample: int
+    camera: int
     age_s: float
     options: tuple[Sends, ...]
     route: Route
