@@ -69,13 +69,21 @@ def page_of(folder: Path) -> Page:
     return Page(
         title=f"The published experiments, on {dig(made, 'data.name')}",
         subtitle="FogFleet · reproduction",
-        verdict=" ".join(str(sentence) for section in sections[:1] for sentence in [section.finding]),
+        verdict=_verdict(about["experiments"]),
         tiles=_tiles(made),
         sections=sections,
         facts=_facts(about),
         command=shell_line(about.get("argv")),
         warnings=_warnings(made),
     )
+
+
+def _verdict(experiments: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was found at the thresholds, the paper's main result; else the first thing that was found."""
+    main = experiments.get("table2")
+    if main is not None:
+        return " ".join(main["findings"][:2])
+    return str(next(iter(experiments.values()))["findings"][0])
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -117,7 +125,7 @@ def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     data = made["data"]
     failout = made["failout"]
     pairs = [
-        ("Data", f"{data['name']}: {data['cameras']} cameras, classes {listed(data['classes'])}, sha256 {data['sha256']}"),
+        ("Data", f"{data['name']}, {data['cameras']} cameras, {listed(data['classes'])}; sha256 {data['sha256']}"),
         ("Training", f"recipe {made['recipe']}, {made['epochs']} epochs, "
          f"{'no failout' if failout is None else f'failout {failout:g}'}, seeds {listed(made['seeds'])}"),
         ("Missing cameras", f"{made['missing']}; in Fig. 8 and where said in Fig. 10 retrained, as published"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -28,8 +28,8 @@ NAME: Final = {
     "overall": "overall",
     "individual": "the camera alone",
     "local_exit": "leave locally",
-    "failout": "trained with failout",
-    "no_failout": "trained without failout",
+    "failout": "with failout",
+    "no_failout": "without failout",
 }
 HOW: Final = (
     "Filled marks are ours (mean over the seeds; upright lines are one standard deviation); hollow ones published."
@@ -76,9 +76,10 @@ def thresholds(frame: pd.DataFrame) -> Plot:
         left.set_ylabel("share of the samples")
         _ours(drawing, calm(right), frame, frame["bytes"], "overall", texts)
         right.plot(frame["bytes_published"], frame["overall_published"], **_hollow("overall"), linestyle=(0, (3, 2)))
-        return _finish(drawing, right, ("overall",), "payload bytes per camera and sample", wide)
+        right.set_ylabel("accuracy")
+        return _finish(drawing, right, (), "payload bytes per camera and sample", wide)
 
-    top = frame.loc[frame["overall"].idxmax()]
+    top = frame.sort_values("overall", ascending=False, kind="stable").iloc[0]
     return Plot(
         "table2",
         "Thresholds: what leaves locally, what it costs",
@@ -195,13 +196,13 @@ def by_number(numbers: pd.DataFrame, expected: pd.DataFrame, missing: str) -> Pl
             _ours(drawing, calm(right), expected, expected["failure_probability"], name, texts)
         _finish(drawing, left, names, "cameras that are down (dotted: the worst subset)", wide, published=False)
         percent_axis(right, "x")
-        return _finish(drawing, right, names, "probability that a camera is down", wide, published=False)
+        return _finish(drawing, right, (), "probability that a camera is down", wide)
 
     every = numbers.iloc[-1]
     return Plot(
         "subsets",
         "Every subset of failed cameras",
-        "Filled marks are means over the subsets of a size and the seeds; upright lines are one standard deviation over "
+        "Filled marks are means over the subsets of a size and the seeds, upright lines one standard deviation over "
         f"the seeds. Missing cameras are {missing}. Right: every subset weighted with its probability.",
         "; ".join(f"{NAME[name]}: {words.percent(every[name])} over all subsets" for name in names),
         draw,
@@ -236,7 +237,7 @@ def _theirs(
         axes.plot(at, frame[column].astype(float), **_hollow(name, colour), linestyle=style)
 
 
-def _hollow(name: str, colour: str | None = None) -> dict[str, object]:
+def _hollow(name: str, colour: str | None = None) -> dict[str, Any]:
     return {
         "color": colour or COLOUR[name],
         "marker": "D",
@@ -248,20 +249,20 @@ def _hollow(name: str, colour: str | None = None) -> dict[str, object]:
 
 def _finish(
     drawing: Drawing, axes: Axes, names: Sequence[str], across: str, wide: bool,
-    *, low: float | None = None, published: bool = True,
+    *, low: float | None = None, published: bool = True, line: bool = True,
 ) -> Drawing:  # fmt: skip
-    handles = [Line2D([], [], color=COLOUR[name], marker="o", label=NAME[name]) for name in names]
-    if published:
-        handles.append(
-            Line2D([], [], color=MUTED, marker="D", markersize=4, markerfacecolor="none", linewidth=0.9,
-                   linestyle=(0, (3, 2)), label="published")
-        )  # fmt: skip
+    """Axes, and below them the legend of `names` (none: another panel has it)."""
     percent_axis(axes)
     axes.set_ylim(bottom=low)
     axes.set_xlabel(across)
     axes.set_ylabel("accuracy")
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.2), ncols=5 if wide and len(names) > 2 else 2,
-        borderaxespad=0,
-    )  # fmt: skip
+    if not names:
+        return drawing
+    style: Any = "-" if line else "none"
+    handles = [Line2D([], [], color=COLOUR[name], marker="o", linestyle=style, label=NAME[name]) for name in names]
+    if published:
+        dashed: Any = (0, (3, 2)) if line else "none"
+        handles.append(Line2D([], [], **(_hollow("overall") | {"color": MUTED}), linestyle=dashed, label="published"))
+    columns = 5 if wide and len(names) > 2 else 2
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.2), ncols=columns, borderaxespad=0)
     return drawing

@@ -34,7 +34,8 @@ def _about_pairs(rows: Sequence[Row]) -> list[str]:
     ours = next(row for row in rows if row["pair"] == "MP-CC")
     best = {name: max(rows, key=lambda row, name=name: row[name]) for name in ("overall", "local", "cloud")}  # type: ignore[misc]
     told_best = "; ".join(
-        f"best {name} accuracy: {row['pair']} with {percent(row[name])} (MP-CC {percent(ours[name])})"
+        f"best {name} accuracy: {row['pair']} with {percent(row[name])}"
+        + ("" if row is ours else f" (MP-CC {percent(ours[name])})")
         for name, row in best.items()
     )
     top = best["overall"]
