@@ -41,9 +41,9 @@ class Camera:
 # Different on purpose, as on a real square: from a far, coarse, dark one to a near and good one. Each looks at a part
 # of the square of its own, so that nearly every place is seen by three of them or more, and few by all.
 SIX = (
-    Camera(-38.0, -9.0, 6.0, 8.1, -7.0, 20.0, 75.0, 1.4, 0.16, 0.60, -0.10),
-    Camera(23.0, -17.0, 4.0, -10.0, -3.5, 28.5, 95.0, 1.3, 0.11, 1.40, 0.12),
-    Camera(-6.0, 21.0, 4.5, 8.2, 2.4, 50.0, 150.0, 1.1, 0.09, 0.90, 0.0),
+    Camera(-38.0, -9.0, 6.0, 8.1, -7.0, 17.5, 66.0, 1.5, 0.24, 0.60, -0.10),
+    Camera(23.0, -17.0, 4.0, -10.0, -3.5, 26.0, 80.0, 1.6, 0.17, 1.40, 0.12),
+    Camera(-6.0, 21.0, 4.5, 8.2, 2.4, 49.0, 140.0, 1.2, 0.11, 0.90, 0.0),
     Camera(27.0, 12.0, 5.5, -0.2, 7.0, 33.5, 145.0, 0.9, 0.075, 1.05, -0.05),
     Camera(-22.0, 15.0, 5.0, -12.0, -0.9, 54.0, 215.0, 0.7, 0.06, 1.0, 0.08),
     Camera(3.0, -21.0, 6.0, 8.8, 1.4, 64.0, 280.0, 0.6, 0.05, 1.0, 0.0),
