@@ -1,0 +1,123 @@
+"""The figures of sweeps: the ready-made failure sweep, and the same points afresh, one by one.
+
+`python -m benchmarks.sweep`, from the root of a checkout; `--kills 20 --dask` adds those tables. What is called afresh
+is one process a point, as a loop over `fogfleet run --mode virtual` has it: it loads the data and the weights,
+evaluates the network for its own samples and simulates; a few points, spread over the sweep, stand for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.table import Row, show
+
+SCENARIO = "scenarios/sweep_failures.yaml"
+COMMAND = (sys.executable, "-c", "from sim.cli import main; main()")
+TARGET_S = 15.0
+TARGET_TIMES = 50.0
+
+
+def rows(scenario: str = SCENARIO, kills: int = 0, dask: str = "", fresh: int = 6) -> Iterator[Row]:
+    """All rows."""
+    _fogfleet("train", scenario)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        wall_s = _sweep(scenario, out / "a")
+        count = pq.read_metadata(_table(out / "a")).num_rows
+        yield Row(
+            f"{count} points, virtual, -j 2, network in the cache", f"{wall_s:.1f} s", "<= 15 s", wall_s <= TARGET_S
+        )
+        again_s = _sweep(scenario, out / "a")
+        yield Row("the same again: nothing to do", f"{again_s:.1f} s")
+        each_s = _afresh(scenario, out, count, fresh)
+        times = each_s * count / wall_s
+        told = f"one point afresh ({fresh} of them measured)"
+        yield Row(told, f"{each_s:.2f} s")
+        yield Row("all of them afresh, over the sweep", f"{times:.0f} x", ">= 50 x", times >= TARGET_TIMES)
+        yield from _same(scenario, out, "-j 1", ["-j", "1"])
+        if kills:
+            yield _killed(scenario, out, kills)
+        if dask:
+            yield from _same(scenario, out, f"on {dask}", ["--executor", dask])
+
+
+def _fogfleet(*arguments: str) -> None:
+    subprocess.run([*COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _sweep(scenario: str, out: Path, options: Sequence[str] = ("-j", "2")) -> float:
+    began = time.perf_counter()
+    _fogfleet("sweep", scenario, *options, "-o", str(out))
+    return time.perf_counter() - began
+
+
+def _table(out: Path) -> Path:
+    (found,) = out.glob("*/sweep-*/index.parquet")
+    return found
+
+
+def _afresh(scenario: str, out: Path, count: int, fresh: int) -> float:
+    """Mean seconds of points, each simulated by a process of its own."""
+    index = pq.read_table(_table(out / "a"), columns=["down", "exits.local"]).to_pylist()
+    picked = [index[count * i // fresh + i] for i in range(fresh)]
+    began = time.perf_counter()
+    for row in picked:
+        down = f"down=[{row['down'].replace('+', ', ')}]"
+        threshold = f"exits.local={row['exits.local']}"
+        _fogfleet("run", scenario, "--mode", "virtual", "-o", str(out / "fresh"), "--set", down, "--set", threshold)
+    return (time.perf_counter() - began) / len(picked)
+
+
+def _same(scenario: str, out: Path, what: str, options: Sequence[str]) -> Iterator[Row]:
+    wall_s = _sweep(scenario, out / "b", options)
+    same = _table(out / "b").read_bytes() == _table(out / "a").read_bytes()
+    yield Row(f"the same {what}: table identical", f"{'yes' if same else 'NO'}, {wall_s:.1f} s", "identical", same)
+    shutil.rmtree(out / "b")
+
+
+def _killed(scenario: str, out: Path, kills: int) -> Row:
+    """SIGKILL at random moments of a run of the sweep that is begun anew each time, then the rest of it."""
+    moments = random.Random(7)
+    sizes = [0]
+    for _ in range(kills):
+        victim = subprocess.Popen(
+            [*COMMAND, "sweep", scenario, "-j", "2", "-o", str(out / "c")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moments.uniform(0.3, 4))
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        sizes += [found.read_bytes().count(b"\n") for found in out.glob("c/*/sweep-*/results.jsonl")][:1]
+    assert all(before <= after for before, after in pairwise(sizes)), "a kill lost a result"
+    _sweep(scenario, out / "c")
+    same = _table(out / "c").read_bytes() == _table(out / "a").read_bytes()
+    told = f"killed {kills} times (with {sizes[1]} … {sizes[-1]} points done)"
+    return Row(f"{told}: table identical", "yes" if same else "NO", "identical", same)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
+    parser.add_argument("scenario", nargs="?", default=SCENARIO)
+    parser.add_argument("--kills", type=int, default=0, help="kill it so many times and compare")
+    parser.add_argument("--dask", default="", help="run it on dask://host:port too and compare")
+    options = parser.parse_args()
+    show("Sweeps", rows(options.scenario, options.kills, options.dask), sys.stdout.write)
+
+
+if __name__ == "__main__":
+    main()
