@@ -1,0 +1,128 @@
+"""Faults of the broker on a real Mosquitto: killed, paused, its clients thrown out, garbage thrown at it."""
+
+import random
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from brokers_kit import needs_mosquitto
+from fault_kit import decisions, load, lost, run, samples
+
+from brokers import mosquitto
+from brokers.client import Pool
+from sim.world.plan import Plan
+from sim.world.play import Outcome, play
+from sim.world.prepare import Prepared
+
+pytestmark = needs_mosquitto
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_broker_killed_twenty_times_loses_no_sample_without_a_reason(durable: bool) -> None:
+    kills = "{kind: broker-kill, target: broker, at: 1005 ms, every: 3 s, for: 800 ms}"
+    options = ["samples=60", f"mqtt.durable={str(durable).lower()}", "data.test=60"]
+    wanted = load(kills, overrides=options)
+    real, model = run(wanted=wanted, broker="mosquitto"), run(wanted=wanted)
+    assert real.outages["kills"] == 20
+    assert decisions(real) == decisions(model)
+    assert real.divergences == real.unasked == 0
+    assert all(entry.exit or entry.faults for entry in samples(real)), "what was dropped names its fault"
+    for row in real.faults.rows:
+        assert row.end_s is not None
+        after = min(e.decided_s for e in samples(real) if e.decided_s is not None and e.decided_s > row.end_s)
+        assert after - row.end_s <= 5.0
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{kind: broker-kill, target: broker, at: 3005 ms, for: 2 s}",
+        "{kind: broker-pause, target: broker, at: 3005 ms, for: 2 s}",
+        "{kind: connection-reset, target: cam, at: 3005 ms, for: 2 s}",
+        "{kind: stolen-identity, target: gw, at: 3005 ms, for: 2 s}",
+    ],
+)
+def test_the_real_broker_decides_as_its_model(entry: str, qos: int) -> None:
+    options = [f"mqtt.qos={qos}", "exits.local=0.2"]
+    real, model = run(entry, overrides=options, broker="mosquitto"), run(entry, overrides=options)
+    assert decisions(real) == decisions(model) and lost(real) == lost(model)
+    assert real.divergences == real.unasked == 0
+    assert sum(real.outages[what] for what in ("kills", "pauses", "resets")) >= 1
+
+
+def test_all_kinds_of_outages_at_once() -> None:
+    entries = (
+        "{kind: broker-pause, target: broker, at: 1 s, for: 4 s}",
+        "{kind: broker-kill, target: broker, at: 2 s, for: 1 s}",
+        "{kind: broker-kill, target: broker, at: 2500 ms, for: 1 s}",
+        "{kind: connection-reset, target: cam, at: 1500 ms, for: 3 s}",
+        "{kind: replay, target: cam}",
+    )
+    real, model = run(*entries, broker="mosquitto"), run(*entries)
+    assert decisions(real) == decisions(model)
+    assert real.divergences == real.unasked == 0
+
+
+def _packets(rng: random.Random, topics: Sequence[str]) -> list[bytes]:
+    """Raw bytes for a broker: pure noise, broken headers, and publishes of mutated payloads."""
+    connect = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02zz"
+    found = []
+    for number in range(300):
+        topic = rng.choice(topics).encode()
+        body = len(topic).to_bytes(2, "big") + topic + rng.randbytes(rng.randrange(60))
+        publish = b"\x30" + bytes([len(body)]) + body
+        found.append([rng.randbytes(rng.randrange(1, 80)), connect + publish, connect + rng.randbytes(30)][number % 3])
+    return found
+
+
+def test_garbage_from_strangers_on_the_wire_is_counted_and_changes_nothing() -> None:
+    wanted = load()
+    model = run(wanted=wanted)
+    unpickled: list[str] = []
+    sys.addaudithook(lambda event, _: unpickled.append(event) if event.startswith("pickle") else None)
+    before = len(unpickled)
+    with mosquitto.Server() as server:
+        pool = Pool(server.url, name="mosquitto", server=server)
+        packets = _packets(random.Random(1), [f"fogfleet/testtest/site-0/cam.{n}/scores" for n in range(3)])
+
+        def throw() -> None:
+            for packet in packets:
+                with socket.create_connection(("127.0.0.1", server.port), timeout=2) as sock:
+                    sock.sendall(packet)
+
+        thread = threading.Thread(target=throw)
+        outcome = _play_with(wanted, pool, thread)
+        thread.join()
+        pool.close()
+        assert server.alive
+    assert decisions(outcome) == decisions(model)
+    assert outcome.divergences == 0
+    assert outcome.unasked > 0, "what was published on the fleet's topics is counted"
+    assert len(unpickled) == before, "nothing is ever unpickled"
+
+
+def _play_with(wanted: Any, pool: Pool, thread: threading.Thread) -> Outcome:
+    from fault_kit import _network
+
+    prepared, inference = _network("")
+
+    class Late:
+        """Lets the strangers begin once the fleet is connected, and end before the leftovers are counted."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pool, name)
+
+        def connect(self, identities: Any) -> None:
+            pool.connect(identities)
+            thread.start()
+
+        def leftovers(self, patience_s: float) -> int:
+            thread.join()
+            return pool.leftovers(patience_s)
+
+    plan = Plan(wanted)
+    return play(Prepared(plan, prepared.dataset, prepared.network), inference, Late(), None, "testtest")  # type: ignore[arg-type]
