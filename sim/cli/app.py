@@ -49,5 +49,7 @@ for _command in (init, doctor, validate, schema, faults, train, run, sweep, merg
 
 def main() -> None:
     """The console script `fogfleet`."""
+    # Our matrices are small: with one BLAS thread a core they wait for each other, for half a minute on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_on_sigterm()
     app(prog_name="fogfleet")
