@@ -15,6 +15,7 @@ from brokers.choose import open_carrier
 from sim import wire, world
 from sim.ddnn import Inference
 from sim.faults.kinds import ALL
+from sim.meter import leg_cost
 from sim.nodes import fabric
 from sim.nodes.lanes import Message
 from sim.world.plan import Plan
@@ -40,7 +41,7 @@ class Bare(fabric.Fabric):
         )  # fmt: skip
         cost = port.costs.get(len(payload))
         if cost is None:
-            cost = port.costs[len(payload)] = fabric.leg_cost(self._framing, port.topic, len(payload))
+            cost = port.costs[len(payload)] = leg_cost(self._framing, port.topic, len(payload))
         src.sent += 1
         src.sent_bytes += len(frame)
         src.bytes_up += cost.link_bytes

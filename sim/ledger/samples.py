@@ -78,6 +78,11 @@ class SampleBook:
         """Whether there is such a sample."""
         return (site, sample) in self._samples
 
+    def is_due(self, site: int, sample: int, now_s: float) -> bool:
+        """Whether the sample's time has come: nobody can know anything of a later one."""
+        entry = self._samples.get((site, sample))
+        return entry is not None and entry.captured_s <= now_s
+
     def touch(self, site: int, sample: int, fault: str) -> None:
         """Notes that a fault touched the sample; a forged sample that does not exist is nobody's."""
         entry = self._samples.get((site, sample))

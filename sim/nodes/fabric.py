@@ -221,7 +221,7 @@ class Fabric:
 
 
 def admissible(parsed: wire.Frame, message: Message) -> bool:
-    """Whether a frame may be what it says: of the topic's kind, from a known node, of a known sample and size."""
+    """Whether a frame may be what it says: of the topic's kind, from a known node, of a size and sample that there is by now."""
     lane = message.lane
     src = lane.src
     return (
@@ -229,7 +229,7 @@ def admissible(parsed: wire.Frame, message: Message) -> bool:
         and len(parsed.payload) in lane.port.costs
         and parsed.expected <= MOST_EXPECTED
         and src.speaks_for(parsed)
-        and src.services.book.knows(lane.site, parsed.sample)
+        and src.services.book.is_due(lane.site, parsed.sample, src.services.clock.now)
     )
 
 
