@@ -103,5 +103,7 @@ def _about_failed(rows: Sequence[Row], keeps: Policy) -> list[str]:
             f"a point ({points(loss)} {'less' if loss > 0 else 'more'} on average)."
         )
     else:
-        said.append(f"Without retraining {points(loss)} are lost on average, so retraining pays, as published.")
+        said.append(
+            f"Without retraining {points(loss)} are lost on average: retraining, as the published system does, pays."
+        )
     return said
