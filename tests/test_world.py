@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from world_kit import ROOT, SCENARIOS, SMALL, digest, record, small, table
 
 from brokers import mosquitto
 from sim import world
-from tests.world_kit import ROOT, SCENARIOS, SMALL, digest, record, small, table
 
 needs_mosquitto = pytest.mark.skipif(mosquitto.find() is None, reason="no Mosquitto here")
 TOPOLOGIES = ("a", "b", "c", "d", "e", "f")
