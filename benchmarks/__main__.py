@@ -10,6 +10,7 @@ from benchmarks.table import as_json, show
 
 TITLES = {
     "main_job": "The main job",
+    "sweep": "Sweeps",
     "faults": "Faults",
 }
 

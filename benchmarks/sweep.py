@@ -49,7 +49,7 @@ def rows(scenario: str = SCENARIO, kills: int = 0, dask: str = "", fresh: int = 
         yield Row("all of them afresh, over the sweep", f"{times:.0f} x", ">= 50 x", times >= TARGET_TIMES)
         yield from _same(scenario, out, "-j 1", ["-j", "1"])
         if kills:
-            yield _killed(scenario, out, kills)
+            yield _killed(scenario, out, kills, again_s)
         if dask:
             yield from _same(scenario, out, f"on {dask}", ["--executor", dask])
 
@@ -88,8 +88,8 @@ def _same(scenario: str, out: Path, what: str, options: Sequence[str]) -> Iterat
     shutil.rmtree(out / "b")
 
 
-def _killed(scenario: str, out: Path, kills: int) -> Row:
-    """SIGKILL at random moments of a run of the sweep that is begun anew each time, then the rest of it."""
+def _killed(scenario: str, out: Path, kills: int, start_s: float) -> Row:
+    """SIGKILL at random moments, from starting (which takes `start_s`) to three seconds of work; then the rest."""
     moments = random.Random(7)
     sizes = [0]
     for _ in range(kills):
@@ -98,14 +98,14 @@ def _killed(scenario: str, out: Path, kills: int) -> Row:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(moments.uniform(0.3, 4))
+        time.sleep(moments.uniform(0.3, start_s + 3))
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
         sizes += [found.read_bytes().count(b"\n") for found in out.glob("c/*/sweep-*/results.jsonl")][:1]
     assert all(before <= after for before, after in pairwise(sizes)), "a kill lost a result"
     _sweep(scenario, out / "c")
     same = _table(out / "c").read_bytes() == _table(out / "a").read_bytes()
-    told = f"killed {kills} times (with {sizes[1]} … {sizes[-1]} points done)"
+    told = f"killed {kills} times (with {sizes[0]} … {sizes[-1]} points done)"
     return Row(f"{told}: table identical", "yes" if same else "NO", "identical", same)
 
 
