@@ -221,7 +221,7 @@ class Fabric:
 
 
 def admissible(parsed: wire.Frame, message: Message) -> bool:
-    """Whether a frame may be what it says: of the topic's kind, from a known node, of a size and sample that there is by now."""
+    """Whether a frame may be what it says: its kind is the topic's, its node, size and sample can be by now."""
     lane = message.lane
     src = lane.src
     return (
