@@ -125,4 +125,4 @@ def _play_with(wanted: Any, pool: Pool, thread: threading.Thread) -> Outcome:
             return pool.leftovers(patience_s)
 
     plan = Plan(wanted)
-    return play(Prepared(plan, prepared.dataset, prepared.network), inference, Late(), None, "testtest")  # type: ignore[arg-type]
+    return play(Prepared(plan, prepared.dataset, prepared.network), inference, Late(), None, "testtest")

@@ -26,9 +26,21 @@ def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
     log.delivered(0.2, 0.6, down, 7, (4, 20, 52), "")
     log.close()
     frame = pd.read_parquet(tmp_path / "m.parquet")
-    assert frame.columns.tolist() == (
-        "sent_s arrived_s src dst kind site sample payload_bytes header_bytes mqtt_bytes tcpip_bytes fate fault"
-    ).split()
+    assert frame.columns.tolist() == [
+        "sent_s",
+        "arrived_s",
+        "src",
+        "dst",
+        "kind",
+        "site",
+        "sample",
+        "payload_bytes",
+        "header_bytes",
+        "mqtt_bytes",
+        "tcpip_bytes",
+        "fate",
+        "fault",
+    ]
     assert frame["fate"].tolist() == ["delivered", "lost:loss", "delivered"]
     assert frame["fault"].fillna("").tolist() == ["", "jam", ""]
     assert frame["arrived_s"].isna().tolist() == [False, True, False]
@@ -70,7 +82,19 @@ def test_the_first_decision_counts_and_every_sample_has_one_fate(tmp_path: Path)
     book.write(tmp_path / "d.parquet", ["site-0"])
     frame = pd.read_parquet(tmp_path / "d.parquet")
     assert frame.columns.tolist() == (
-        "site sample label predicted exit entropy captured_s decided_s devices_used fate fault".split()
+        [
+            "site",
+            "sample",
+            "label",
+            "predicted",
+            "exit",
+            "entropy",
+            "captured_s",
+            "decided_s",
+            "devices_used",
+            "fate",
+            "fault",
+        ]
     )
     assert frame["fate"].tolist() == ["local", "dropped:uplink-lost", "dropped:no-camera"]
     assert frame["predicted"].isna().tolist() == [False, True, True]
