@@ -80,9 +80,7 @@ def play(
             lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level)
         )
         fabric = (
-            Shortcut(clock, log, forms)
-            if carrier is None
-            else Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
+            Shortcut(clock, log, forms) if carrier is None else Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
         )
         services = Services(
             clock,
