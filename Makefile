@@ -41,10 +41,10 @@ unit: setup
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: setup
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/python -m benchmarks
 
 report: setup
 	$(BIN)/fogfleet report
 
 clean:
-	rm -rf $(READY) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(READY) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
