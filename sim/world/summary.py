@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,8 @@ def equation_1(
     """Eq. 1 of the paper, c = 4|C| + (1 - l) f o / 8, with the shares l that the exits of this run had.
 
     With several gateways every camera counts with the share of its own. A camera that sends features unasked has no
-    4|C|; one that sends raw images is not in the equation and counts with their size.
+    4|C|; one that sends raw images is not in the equation and counts with their size. Reckoned in fractions, so that a
+    run without faults equals it to the last bit.
     """
     judged, left = Counter[str](), Counter[str]()
     for node in nodes:
@@ -140,13 +142,13 @@ def equation_1(
         elif isinstance(node, Camera):
             judged[node.name] += node.captured
             left[node.name] += node.left
-    share = {name: left[name] / count for name, count in judged.items() if count}
+    share = {name: Fraction(left[name], count) for name, count in judged.items() if count}
     expected = []
     for camera in plan.cameras:
-        stays, forwarded = 1 - share.get(camera.name, 0.0), 1 - share.get(camera.uplink or "", 0.0)
+        stays, forwarded = 1 - share.get(camera.name, Fraction()), 1 - share.get(camera.uplink or "", Fraction())
         expected.append(
             {
-                "raw": float(raw_bytes),
+                "raw": Fraction(raw_bytes),
                 "features": stays * feature_bytes,
                 "scores": stays * (score_bytes + forwarded * feature_bytes),
             }[plan.sends(camera)]
@@ -156,8 +158,8 @@ def equation_1(
         "classes": classes,
         "filters": filters,
         "output_bits": feature_bytes * 8 // filters,
-        "local_share": mean([share[gateway.name] for gateway in plan.gateways if gateway.name in share]),
-        "bytes": mean(expected),
+        "local_share": mean([float(share[gateway.name]) for gateway in plan.gateways if gateway.name in share]),
+        "bytes": float(sum(expected, Fraction()) / len(expected)),
     }
 
 
