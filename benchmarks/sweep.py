@@ -89,7 +89,7 @@ def _same(scenario: str, out: Path, what: str, options: Sequence[str]) -> Iterat
 
 
 def _killed(scenario: str, out: Path, kills: int, start_s: float) -> Row:
-    """SIGKILL at random moments, from starting (which takes `start_s`) to three seconds of work; then the rest."""
+    """SIGKILL at random moments, one in four while it starts (which takes `start_s`), the others in its work."""
     moments = random.Random(7)
     sizes = [0]
     for _ in range(kills):
@@ -98,15 +98,25 @@ def _killed(scenario: str, out: Path, kills: int, start_s: float) -> Row:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(moments.uniform(0.3, start_s + 3))
+        if moments.random() < 0.25:
+            time.sleep(moments.uniform(0, start_s))
+        else:
+            while victim.poll() is None and _finished(out / "c") <= sizes[-1]:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 1))
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
-        sizes += [found.read_bytes().count(b"\n") for found in out.glob("c/*/sweep-*/results.jsonl")][:1]
+        sizes.append(_finished(out / "c"))
     assert all(before <= after for before, after in pairwise(sizes)), "a kill lost a result"
     _sweep(scenario, out / "c")
     same = _table(out / "c").read_bytes() == _table(out / "a").read_bytes()
     told = f"killed {kills} times (with {sizes[0]} … {sizes[-1]} points done)"
     return Row(f"{told}: table identical", "yes" if same else "NO", "identical", same)
+
+
+def _finished(out: Path) -> int:
+    """Points with a whole result."""
+    return sum(found.read_bytes().count(b"\n") for found in out.glob("*/sweep-*/results.jsonl"))
 
 
 def main() -> None:

@@ -52,6 +52,11 @@ def table_in(folder: Path) -> bytes:
     return found.read_bytes()
 
 
+def finished(folder: Path) -> int:
+    """Points with a whole result."""
+    return sum(found.read_bytes().count(b"\n") for found in folder.glob("runs/small/sweep-*/results.jsonl"))
+
+
 def slow(samples: int = 400) -> str:
     """A sweep that takes a while: 21 points of many samples."""
     grid = f"{{exits.local: [0.2, 0.6, 0.9], samples: [{samples}]}}"
@@ -70,7 +75,10 @@ def test_killed_at_random_moments_it_resumes_to_the_same_table(tmp_path: Path, u
     moments = random.Random(int(os.environ.get("FOGFLEET_KILL_SEED", "1")))
     for _ in range(int(os.environ.get("FOGFLEET_KILLS", "2"))):
         victim = start("sweep", "small.yaml", "-j", "2", folder=tmp_path)
-        time.sleep(moments.uniform(0.5, 4))
+        before = finished(tmp_path)
+        while victim.poll() is None and finished(tmp_path) == before:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
         os.kill(victim.pid, signal.SIGKILL)
         victim.communicate()
     last = start("sweep", "small.yaml", "-j", "2", folder=tmp_path)
