@@ -108,4 +108,4 @@ def test_closing_does_not_wait_for_a_long_task() -> None:
     executor.submit(time.sleep, 60)
     began = time.monotonic()
     pool.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
