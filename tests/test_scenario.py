@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scenario_kit import KINDS, SCENARIOS, SMALL, changed, valid
 
+from sim import world
 from sim.errors import ScenarioError
 from sim.profiles import PROFILES, RADIOS
 from sim.scenario import Camera, CustomData, Gateway, Interval, Multiview, Mvmc, expectation, load, loads
@@ -18,8 +19,8 @@ FILES = sorted(SCENARIOS.glob("*.yaml"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_scenario_here_is_valid_and_survives_a_round_trip(path: Path) -> None:
-    first = load(path)
-    again = loads(json.dumps(first.to_json()), str(path))
+    first = world.load(path)
+    again = world.build(first.to_json(), path)
     assert again == first
     assert list(again.to_json()) == list(first.to_json())
 

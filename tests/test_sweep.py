@@ -64,7 +64,7 @@ def test_an_interrupted_sweep_continues_to_the_same_table(tmp_path: Path, undist
         assert json.loads((folder / "sweep.json").read_text())["status"] == "interrupted"
         fresh.append(len(rows(folder)))
     result = sweep(wanted, Options(out=tmp_path))
-    assert 0 < fresh[0] < fresh[1] < 24
+    assert 0 < fresh[0] < fresh[1] <= 24, "the faster the machine, the more points go out at once"
     assert result.reused == fresh[1]
     assert table(folder) == undisturbed
     about = json.loads((folder / "sweep.json").read_text())
