@@ -196,8 +196,9 @@ def test_ctrl_c_does_not_reach_the_broker_before_we_stop_it(tmp_path: Path) -> N
     script = (
         "import time; from brokers.mosquitto import Server\n"
         "with Server() as server:\n"
-        "    print(server.pid, server.folder, flush=True)\n"
-        "    try: time.sleep(60)\n"
+        "    try:\n"
+        "        print(server.pid, server.folder, flush=True)\n"
+        "        time.sleep(60)\n"
         "    except KeyboardInterrupt: time.sleep(0.2); print(server.alive, flush=True)"
     )
     process, pid, folder = child(script, tmp_path, new_session=True)
