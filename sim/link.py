@@ -31,11 +31,19 @@ class LinkModel:
 
 
 class Passage(NamedTuple):
-    """What became of one message on a link: when it arrives, or why it never does, after how many transmissions."""
+    """What became of one message on a link.
+
+    Attributes:
+        arrives_s: when it arrives; None: never.
+        lost: why it never does.
+        attempts: how often it was transmitted.
+        queued_s: how long it waited for the messages before it.
+    """
 
     arrives_s: float | None
     lost: str | None
     attempts: int
+    queued_s: float = 0.0
 
 
 class Link:
@@ -82,21 +90,22 @@ class Link:
         if model.queue is not None and len(leaving) > model.queue:
             return Passage(None, "queue", 0)
         duration_s = size_bytes * 8.0 / model.bandwidth_bps
-        free_s = max(self._free_s, now_s) + duration_s
+        begins_s = max(self._free_s, now_s)
+        free_s = begins_s + duration_s
         attempt, jitter = 1, 0.0
         if model.loss or model.jitter_s:
             lost, jitter = self._draw(counters, 0)
             while lost < model.loss:
                 if attempt == self.attempts:
                     self._leave(free_s)
-                    return Passage(None, "loss", attempt)
+                    return Passage(None, "loss", attempt, begins_s - now_s)
                 free_s += self.retry_s + duration_s
                 lost, jitter = self._draw(counters, attempt)
                 attempt += 1
         self._leave(free_s)
         arrival_s = free_s + max(0.0, model.latency_s + model.jitter_s * (2.0 * jitter - 1.0))
         self._last_arrival_s = max(self._last_arrival_s, arrival_s)
-        return Passage(self._last_arrival_s, None, attempt)
+        return Passage(self._last_arrival_s, None, attempt, begins_s - now_s)
 
     def clear(self, now_s: float) -> None:
         """The line goes dead: nothing waits or is being sent any more."""

@@ -20,10 +20,10 @@ def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
     log = MessageLog(tmp_path / "m.parquet")
     up = log.lane(LANE)
     down = log.lane(Lane("site-0", "gw", "cam.3", "request", "gw->cam"))
-    log.delivered(0.0, 0.5, up, 7, (12, 30, 104), "")
-    log.lost(0.1, up, 8, (12, 30, 104), "loss", "jam")
+    log.delivered(0.0, 0.5, up, 7, (12, 30, 104, 170), "", 3, 0.25)
+    log.lost(0.1, up, 8, (12, 30, 104, 170), "loss", "jam", 8, 0.5)
     log.flush()
-    log.delivered(0.2, 0.6, down, 7, (4, 20, 52), "")
+    log.delivered(0.2, 0.6, down, 7, (4, 20, 52, 100), "")
     log.close()
     frame = pd.read_parquet(tmp_path / "m.parquet")
     assert frame.columns.tolist() == [
@@ -40,12 +40,18 @@ def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
         "tcpip_bytes",
         "fate",
         "fault",
+        "attempts",
+        "queued_s",
+        "retransmitted_bytes",
     ]
     assert frame["fate"].tolist() == ["delivered", "lost:loss", "delivered"]
     assert frame["fault"].fillna("").tolist() == ["", "jam", ""]
     assert frame["arrived_s"].isna().tolist() == [False, True, False]
     assert frame["dst"].tolist() == ["gw", "gw", "cam.3"]
-    assert log.tally(link="cam->gw") == (2, 24, 48, 60, 208)
+    assert frame["attempts"].tolist() == [3, 8, 1]
+    assert frame["queued_s"].tolist() == [0.25, 0.5, 0.0]
+    assert frame["retransmitted_bytes"].tolist() == [2 * 170, 7 * 170, 0]
+    assert log.tally(link="cam->gw") == (2, 24, 48, 60, 208, 9 * 170)
     assert log.tally(fate="delivered").messages == 2
     assert log.tally(kind="request").payload == 4
 
@@ -53,7 +59,7 @@ def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
 def test_conservation_names_the_link_that_leaks(tmp_path: Path) -> None:
     log = MessageLog(tmp_path / "m.parquet")
     up = log.lane(LANE)
-    log.delivered(0.0, 0.5, up, 7, (12, 30, 104), "")
+    log.delivered(0.0, 0.5, up, 7, (12, 30, 104, 170), "")
     log.close()
     check_conservation(log, [("cam->gw", 1, 12)])
     with pytest.raises(InvariantError, match="link cam->gw: 2 messages"):
@@ -64,7 +70,7 @@ def test_the_log_does_not_grow_with_the_run(tmp_path: Path) -> None:
     log = MessageLog(tmp_path / "m.parquet")
     up = log.lane(LANE)
     for sample in range(200_000):
-        log.delivered(sample * 1.0, sample + 0.5, up, sample, (12, 30, 104), "")
+        log.delivered(sample * 1.0, sample + 0.5, up, sample, (12, 30, 104, 170), "")
     assert len(log._rows) < 1 << 16
     log.close()
     assert log.tally().messages == len(pd.read_parquet(tmp_path / "m.parquet")) == 200_000

@@ -128,3 +128,14 @@ def test_processes_and_calls_share_one_order() -> None:
     clock.at(1.5, order.append, "gone").cancel()
     clock.finish()
     assert order == ["call", "process", "later"], "the process schedules its event only when it starts"
+
+
+def test_a_passage_tells_how_long_it_queued_and_how_often_it_was_sent() -> None:
+    link = Link("a->b", LinkModel(8000.0), seed=0)
+    assert [link.send(0.25, 1000)[2:] for _ in range(3)] == [(1, 0.0), (1, 1.0), (1, 2.0)]
+    lossy = Link("a->b", LinkModel(8000.0, loss=0.5), seed=0, attempts=8, retry_s=0.5)
+    passages = [lossy.send(s * 100.0, 1000, 1, s) for s in range(40)]
+    assert {passage.queued_s for passage in passages} == {0.0}, "repeating a transmission is no queueing"
+    for sent, passage in enumerate(passages):
+        if passage.arrives_s is not None:
+            assert passage.arrives_s - sent * 100.0 == pytest.approx(passage.attempts * 1.5 - 0.5)

@@ -16,6 +16,7 @@ from sim.wire import HEADER_BYTES
 
 ROW_GROUP: Final = 1 << 16
 DELIVERED: Final = "delivered"
+_SUMMED: Final = ("messages", "payload", "mqtt", "tcpip", "retransmitted")
 
 _SCHEMA: Final = pa.schema(
     [
@@ -32,8 +33,15 @@ _SCHEMA: Final = pa.schema(
         ("tcpip_bytes", pa.int32()),
         ("fate", pa.dictionary(pa.int32(), pa.string())),
         ("fault", pa.dictionary(pa.int32(), pa.string())),
+        ("attempts", pa.int8()),
+        ("queued_s", pa.float64()),
+        ("retransmitted_bytes", pa.int32()),
     ]
 )
+
+Sizes = tuple[int, int, int, int]
+"""Bytes of a message: payload, MQTT and TCP/IP (on the legs that it is charged with), and one transmission in all."""
+_Row = tuple[float, float | None, int, int, int, int, int, int, int, int, int, float]
 
 
 class Lane(NamedTuple):
@@ -47,13 +55,14 @@ class Lane(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Sums over messages; bytes by column."""
+    """Sums over messages; bytes by column. `retransmitted` is what links carried again after a loss."""
 
     messages: int
     payload: int
     header: int
     mqtt: int
     tcpip: int
+    retransmitted: int
 
 
 class _Codes:
@@ -82,8 +91,9 @@ class MessageLog:
         self._writer = None
         if path is not None:
             self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
-        self._sums: Counter[tuple[int, tuple[int, int, int], int]] = Counter()
-        self._rows: list[tuple[float, float | None, int, int, int, int, int, int, int]] = []
+        self._sums: Counter[tuple[int, Sizes, int]] = Counter()
+        self._again: Counter[tuple[int, int]] = Counter()
+        self._rows: list[_Row] = []
         self._now_s = 0.0
         self._lanes: list[Lane] = []
         self._columns = {name: _Codes() for name in ("site", "src", "dst", "kind")}
@@ -108,9 +118,17 @@ class MessageLog:
         return len(self._lanes) - 1
 
     def delivered(
-        self, sent_s: float, arrived_s: float, lane: int, sample: int, cost: tuple[int, int, int], fault: str
+        self,
+        sent_s: float,
+        arrived_s: float,
+        lane: int,
+        sample: int,
+        cost: Sizes,
+        fault: str,
+        attempts: int = 1,
+        queued_s: float = 0.0,
     ) -> None:
-        """One message that arrived; `cost` is (payload, mqtt, tcpip) bytes, `fault` is empty where none touched it.
+        """One message that arrived, after `attempts` transmissions; `fault` is empty where none touched it.
 
         Raises:
             InvariantError: it arrived before it was sent, or the ledger would go back in time.
@@ -123,18 +141,32 @@ class MessageLog:
         self._now_s = arrived_s
         if self._writer is None:
             self._sums[lane, cost, 0] += 1
+            if attempts > 1:
+                self._again[lane, 0] += (attempts - 1) * cost[3]
             return
-        self._add((sent_s, arrived_s, lane, sample, *cost, 0, self._faults(fault) if fault else -1))
+        self._add((sent_s, arrived_s, lane, sample, *cost, 0, self._faults(fault) if fault else -1, attempts, queued_s))
 
-    def lost(self, sent_s: float, lane: int, sample: int, cost: tuple[int, int, int], reason: str, fault: str) -> None:
-        """One message that never arrives."""
+    def lost(
+        self,
+        sent_s: float,
+        lane: int,
+        sample: int,
+        cost: Sizes,
+        reason: str,
+        fault: str,
+        attempts: int = 0,
+        queued_s: float = 0.0,
+    ) -> None:
+        """One message that never arrives, after `attempts` transmissions (none, where it did not come to its link)."""
         fate = self._fates(f"lost:{reason}")
         if self._writer is None:
             self._sums[lane, cost, fate] += 1
+            if attempts > 1:
+                self._again[lane, fate] += (attempts - 1) * cost[3]
             return
-        self._add((sent_s, None, lane, sample, *cost, fate, self._faults(fault) if fault else -1))
+        self._add((sent_s, None, lane, sample, *cost, fate, self._faults(fault) if fault else -1, attempts, queued_s))
 
-    def _add(self, row: tuple[float, float | None, int, int, int, int, int, int, int]) -> None:
+    def _add(self, row: _Row) -> None:
         self._rows.append(row)
         if len(self._rows) >= ROW_GROUP:
             self.flush()
@@ -143,10 +175,13 @@ class MessageLog:
         """Writes the buffered rows as one row group and adds them to the totals."""
         if not self._rows:
             return
-        sent, arrived, lane, sample, payload, mqtt, tcpip, fate, fault = zip(*self._rows, strict=True)
+        sent, arrived, lane, sample, payload, mqtt, tcpip, whole, fate, fault, attempts, queued = zip(
+            *self._rows, strict=True
+        )
         self._rows.clear()
         lanes, fates = np.array(lane, np.int64), np.array(fate, np.int64)
-        sizes = [np.array(column, np.int64) for column in (payload, mqtt, tcpip)]
+        again = np.maximum(np.array(attempts, np.int64) - 1, 0) * np.array(whole, np.int64)
+        sizes = [*(np.array(column, np.int64) for column in (payload, mqtt, tcpip)), again]
         self._count(lanes, fates, sizes)
         codes = np.array(self._codes, np.int32)[lanes]
         named = [
@@ -168,6 +203,9 @@ class MessageLog:
             pa.DictionaryArray.from_arrays(
                 pa.array(faults, mask=faults < 0), pa.array(self._faults.names, pa.string())
             ),
+            pa.array(attempts, pa.int8()),
+            pa.array(queued, pa.float64()),
+            pa.array(again.astype(np.int32)),
         ]
         assert self._writer is not None
         self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
@@ -179,16 +217,20 @@ class MessageLog:
         sums = [np.bincount(inverse, weights=size).astype(np.int64) for size in sizes]
         for i, key in enumerate(keys.tolist()):
             lane, fate = self._lanes[key // width], self._fates.names[key % width]
-            for field, value in zip(("messages", "payload", "mqtt", "tcpip"), (counts, *sums), strict=True):
+            for field, value in zip(_SUMMED, (counts, *sums), strict=True):
                 self._totals[(lane.link, lane.kind, fate, field)] += int(value[i])
 
     def _count_sums(self) -> None:
-        for (number, (payload, mqtt, tcpip), fate), count in self._sums.items():
+        for (number, (payload, mqtt, tcpip, _), fate), count in self._sums.items():
             lane, name = self._lanes[number], self._fates.names[fate]
             key = lane.link, lane.kind, name
             for field, size in (("messages", 1), ("payload", payload), ("mqtt", mqtt), ("tcpip", tcpip)):
                 self._totals[*key, field] += count * size
+        for (number, fate), size in self._again.items():
+            lane = self._lanes[number]
+            self._totals[lane.link, lane.kind, self._fates.names[fate], "retransmitted"] += size
         self._sums.clear()
+        self._again.clear()
 
     def close(self) -> None:
         """Flushes and closes the file."""
@@ -212,7 +254,8 @@ class MessageLog:
             if link in (None, a_link) and kind in (None, a_kind) and fate in (None, a_fate):
                 sums[field] += value
         header = sums["messages"] * HEADER_BYTES
-        return Tally(sums["messages"], sums["payload"], header, sums["mqtt"], sums["tcpip"])
+        again = sums["retransmitted"]
+        return Tally(sums["messages"], sums["payload"], header, sums["mqtt"], sums["tcpip"], again)
 
 
 def check_conservation(log: MessageLog, sent: Iterable[tuple[str, int, int]]) -> None:

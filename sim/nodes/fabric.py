@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sim import wire
 from sim.clock import Clock
-from sim.ledger.messages import MessageLog
+from sim.ledger.messages import MessageLog, Sizes
 from sim.meter import Cost, Framing, leg_cost
 from sim.nodes.lanes import Copy, Gate, Lane, Message, Port
 
@@ -117,7 +117,10 @@ class Fabric:
         log, lane = self.log, message.lane
         if message.fault:
             lane.src.services.book.touch(lane.site, message.sample, message.fault)
-        log.lost(message.sent_s, lane.number, message.sample, _bytes(message), reason, message.fault)
+        attempts, queued_s = _passage(message)
+        log.lost(
+            message.sent_s, lane.number, message.sample, _bytes(message), reason, message.fault, attempts, queued_s
+        )
 
     def deliver(self, message: Message, parsed: wire.Frame) -> None:
         """Writes an arrival into the ledger and hands it to the node."""
@@ -125,7 +128,8 @@ class Fabric:
         dst = lane.dst
         if message.fault:
             lane.src.services.book.touch(lane.site, message.sample, message.fault)
-        self.log.delivered(message.sent_s, self.clock.now, lane.number, message.sample, _bytes(message), message.fault)
+        now_s, cost = self.clock.now, _bytes(message)
+        self.log.delivered(message.sent_s, now_s, lane.number, message.sample, cost, message.fault, *_passage(message))
         dst.received += 1
         dst.bytes_down += message.cost.link_bytes
         dst.receive(parsed, lane.src)
@@ -183,14 +187,13 @@ class Fabric:
 
     def _launch(self, message: Message) -> None:
         lane, clock = message.lane, self.clock
-        arrives_s, lost, _ = lane.link.send(
-            clock.now, message.cost.link_bytes, message.kind, message.sample, message.origin
-        )
-        if arrives_s is None:
+        passage = lane.link.send(clock.now, message.cost.link_bytes, message.kind, message.sample, message.origin)
+        message = message._replace(passage=passage)
+        if passage.arrives_s is None:
             self.carrier.discard(lane.dst.client, lane.topic, message.frame)
-            self.lose(message, lost or "link")
+            self.lose(message, passage.lost or "link")
         else:
-            clock.at(arrives_s, self.arrive, message)
+            clock.at(passage.arrives_s, self.arrive, message)
 
     def arrive(self, message: Message) -> None:
         """A message comes to its receiver; what it reads are the bytes that the carrier brought."""
@@ -239,6 +242,12 @@ def joined(*names: str) -> str:
     return "+".join(parts)
 
 
-def _bytes(message: Message) -> tuple[int, int, int]:
+def _bytes(message: Message) -> Sizes:
     cost, legs = message.cost, message.legs
-    return cost.payload_bytes, cost.mqtt_bytes * legs, cost.tcpip_bytes * legs
+    return cost.payload_bytes, cost.mqtt_bytes * legs, cost.tcpip_bytes * legs, cost.link_bytes
+
+
+def _passage(message: Message) -> tuple[int, float]:
+    """Transmissions, and seconds in the queue; nothing of either before a message came to its link."""
+    passage = message.passage
+    return (0, 0.0) if passage is None else (passage.attempts, passage.queued_s)

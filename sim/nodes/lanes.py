@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.link import Link
+from sim.link import Link, Passage
 from sim.meter import Cost
 from sim.wire import HEADER_BYTES
 
@@ -64,6 +64,7 @@ class Message(NamedTuple):
         frame: header and payload, as bytes.
         fault: names of the faults that touched it, joined by `+`.
         copy: its publish, where that may still wait or differ from lane to lane; None: published already.
+        passage: what its link made of it, once that is known.
     """
 
     lane: Lane
@@ -76,6 +77,7 @@ class Message(NamedTuple):
     sent_s: float
     fault: str = ""
     copy: Copy | None = None
+    passage: Passage | None = None
 
     @property
     def payload(self) -> bytes:

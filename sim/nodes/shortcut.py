@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sim.clock import Clock
 from sim.errors import InvariantError
-from sim.ledger.messages import MessageLog
+from sim.ledger.messages import MessageLog, Sizes
+from sim.link import Passage
 from sim.meter import Framing, leg_cost
 from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Lane, Port
@@ -22,11 +23,11 @@ class Bill(NamedTuple):
 
     link_bytes: int
     mqtt_bytes: int
-    both_legs: tuple[int, int, int]
-    last_leg: tuple[int, int, int]
+    both_legs: Sizes
+    last_leg: Sizes
 
 
-Transit = tuple[Lane, Frame, Bill, tuple[int, int, int], float]
+Transit = tuple[Lane, Frame, Bill, Sizes, float, Passage]
 
 
 class _Nothing:
@@ -77,27 +78,28 @@ class Shortcut(Fabric):
                 continue
             lane.messages += 1
             lane.payload_bytes += size
-            arrives_s, lost, _ = lane.link.send(now_s, bill.link_bytes, kind, sample, origin)
+            passage = lane.link.send(now_s, bill.link_bytes, kind, sample, origin)
+            arrives_s, lost, attempts, queued_s = passage
             if arrives_s is None:
-                self.log.lost(now_s, lane.number, sample, cost, lost or "link", "")
+                self.log.lost(now_s, lane.number, sample, cost, lost or "link", "", attempts, queued_s)
             else:
-                clock.at(arrives_s, self._come, (lane, frame, bill, cost, now_s))
+                clock.at(arrives_s, self._come, (lane, frame, bill, cost, now_s, passage))
             cost = bill.last_leg
 
     def _come(self, transit: Transit) -> None:
-        lane, frame, bill, cost, sent_s = transit
+        lane, frame, bill, cost, sent_s, (_, _, attempts, queued_s) = transit
         dst = lane.dst
         if not dst.up:
-            self.log.lost(sent_s, lane.number, frame.sample, cost, "node-down", "")
+            self.log.lost(sent_s, lane.number, frame.sample, cost, "node-down", "", attempts, queued_s)
             return
-        self.log.delivered(sent_s, self.clock.now, lane.number, frame.sample, cost, "")
+        self.log.delivered(sent_s, self.clock.now, lane.number, frame.sample, cost, "", attempts, queued_s)
         dst.received += 1
         dst.bytes_down += bill.link_bytes
         dst.receive(frame, lane.src)
 
     def _bill(self, port: Port, size: int) -> Bill:
         cost = leg_cost(self._framing, port.topic, size)
-        both = cost.payload_bytes, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes
-        last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes
+        both = cost.payload_bytes, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes, cost.link_bytes
+        last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes, cost.link_bytes
         bill = self._bills[port, size] = Bill(cost.link_bytes, cost.mqtt_bytes, both, last)
         return bill

@@ -120,7 +120,7 @@ def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: 
         "curve": curve.threshold_curve(prepared, table),
         "checks": {"fates": True, "conservation": True},
         "mode": mode,
-        "topology": _topology(prepared),
+        "topology": _topology(prepared, inference),
         "network": _network(prepared),
         "data": {
             "name": prepared.dataset.name,
@@ -166,7 +166,8 @@ def figures(
     }
 
 
-def _topology(prepared: Prepared) -> dict[str, Any]:
+def _topology(prepared: Prepared, inference: Inference) -> dict[str, Any]:
+    """Nodes and links of one site; `compute_s` is what each section of the network takes on a node's processor."""
     plan, scenario = prepared.plan, prepared.scenario
     pairs = {(node.group, scenario.nodes[node.group].uplink) for node in plan.nodes if node.role != "cloud"}  # type: ignore[union-attr]
     links = []
@@ -182,10 +183,18 @@ def _topology(prepared: Prepared) -> dict[str, Any]:
                 "loss": link.loss,
             }
         )
-    nodes = [
-        {"name": node.name, "role": node.role, "profile": node.config.profile, "uplink": node.uplink}
-        for node in plan.nodes
-    ]
+    nodes = []
+    for node in plan.nodes:
+        speed = scenario.profile_of(node.config).flops_per_second
+        nodes.append(
+            {
+                "name": node.name,
+                "role": node.role,
+                "profile": node.config.profile,
+                "uplink": node.uplink,
+                "compute_s": {section: flops / speed for section, flops in inference.flops.items()},
+            }
+        )
     return {"sites": scenario.sites, "nodes": nodes, "links": links}
 
 

@@ -108,7 +108,7 @@ def traffic(log: MessageLog, plan: Plan, eq1: Mapping[str, Any], raw_bytes: int,
     uplinks = [link for link in log.links() if link.partition("->")[0] in groups]
     each = [log.tally(link=link, kind=kind) for link in uplinks for kind in UPLOADS]
     sums = {name: sum(getattr(tally, name) for tally in each) for name in Tally._fields}
-    per_device = {name: sums[name] / due for name in ("payload", "header", "mqtt", "tcpip")}
+    per_device = {name: sums[name] / due for name in ("payload", "header", "mqtt", "tcpip", "retransmitted")}
     payload = per_device.pop("payload")
     return {
         "per_device_per_sample": {"payload": payload, "eq1": eq1["bytes"], "raw": raw_bytes, **per_device},
