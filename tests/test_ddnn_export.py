@@ -44,10 +44,11 @@ def test_the_default_section_takes_less_than_two_kilobytes(tmp_path: Path, monke
     monkeypatch.setenv("FOGFLEET_CACHE", str(tmp_path / "cache"))
     spec = NetworkSpec(cameras=4, device=Section(filters=4), cloud=Section(2, 1))
     exported = export(obtain(spec, TrainSpec(epochs=1), DATA), 0, tmp_path)
-    assert exported.memory == {
+    assert exported.parameters == {
         "KERNELS": 14, "SCALES": 16, "SHIFTS": 16, "HEAD": 384, "HEAD_SCALES": 12, "HEAD_SHIFTS": 12
     }  # fmt: skip
     assert exported.parameter_bytes == 454 < 2048
+    assert exported.working_bytes == 0
     assert "454 bytes" in exported.header.read_text()
 
 

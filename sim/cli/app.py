@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sim.cli.exits import end_on_sigterm, exits
+from sim.cli.export import export
 from sim.cli.fuzzing import fuzz
 from sim.cli.reproduce import reproduce
 from sim.cli.results import compare, report
@@ -43,7 +44,22 @@ def app(no_plugins: bool) -> None:
         os.environ["FOGFLEET_NO_PLUGINS"] = "1"
 
 
-for _command in (init, doctor, validate, schema, faults, train, run, sweep, merge, report, compare, reproduce, fuzz):
+for _command in (
+    init,
+    doctor,
+    validate,
+    schema,
+    faults,
+    train,
+    run,
+    sweep,
+    merge,
+    report,
+    compare,
+    reproduce,
+    export,
+    fuzz,
+):
     app.add_command(_command)
 
 

@@ -1,6 +1,6 @@
 """The device section of one camera as C: parameters bit-packed in a header, and a small inference that reads them.
 
-Compiled without contraction of multiplications and additions (`gcc -O2 -ffp-contract=off`) it gives bit for bit the
+Compiled without contraction of multiplications and additions (`COMPILER`) it gives bit for bit the
 features and scores of `sim.ddnn.inference`: sums are whole numbers, and the rest is the same float32 steps in the
 same order.
 """
@@ -14,20 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.ddnn.network import Network
-from sim.ddnn.spec import IMAGE_CHANNELS, IMAGE_SIZE, halved
+from sim.ddnn.spec import IMAGE_CHANNELS, IMAGE_SIZE, NetworkSpec, halved
 from sim.errors import UsageError
 
 HEADER, SOURCE = "device_section.h", "device_section.c"
+INFERENCE = Path(__file__).with_name(SOURCE)
+COMPILER = "gcc -std=c11 -O2 -ffp-contract=off"
+"""Without contraction of multiplications and additions the results are the simulation's to the bit."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the two files, and the bytes that the parameters take in memory."""
+    """What was written, and the memory it needs beside the caller's image, features and scores.
+
+    Attributes:
+        header, source: the two files.
+        parameters: bytes of each table of parameters.
+        working_bytes: static memory for the maps between blocks; none for a single block.
+    """
 
     header: Path
     source: Path
-    parameter_bytes: int
-    memory: dict[str, int]
+    parameters: dict[str, int]
+    working_bytes: int
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all parameters."""
+        return sum(self.parameters.values())
 
 
 def export(network: Network, camera: int, out_dir: Path) -> Exported:
@@ -41,15 +55,17 @@ def export(network: Network, camera: int, out_dir: Path) -> Exported:
     """
     spec = network.spec
     if spec.device.precision != "binary":
-        raise UsageError("only a binary device section is exported to C; model.device.precision is 'float'")
+        raise UsageError(
+            "only a binary device section is exported as C; model.device.precision is 'float': write --format onnx"
+        )
     if not 0 <= camera < spec.cameras:
         raise UsageError(f"there is no camera {camera}; the network has cameras 0 to {spec.cameras - 1}")
     tables, memory = _parameters(network, camera)
     out_dir.mkdir(parents=True, exist_ok=True)
     header, source = out_dir / HEADER, out_dir / SOURCE
     header.write_text(_header(network, camera, tables, memory))
-    source.write_text(_SOURCE)
-    return Exported(header, source, sum(memory.values()), memory)
+    source.write_bytes(INFERENCE.read_bytes())
+    return Exported(header, source, memory, _working(spec)[0])
 
 
 def _parameters(network: Network, camera: int) -> tuple[str, dict[str, int]]:
@@ -89,13 +105,20 @@ def _parameters(network: Network, camera: int) -> tuple[str, dict[str, int]]:
     return "\n".join(lines), memory
 
 
+def _working(spec: NetworkSpec) -> tuple[int, int]:
+    """Return the bytes for the maps between blocks, and of one such map: two take turns, the last is the features."""
+    between = [f * halved(IMAGE_SIZE, b + 1) ** 2 for b, f in enumerate(spec.device_filters[:-1])]
+    widest = (max(between, default=0) + 7) // 8
+    return min(len(between), 2) * widest, widest
+
+
 def _header(network: Network, camera: int, tables: str, memory: dict[str, int]) -> str:
     spec = network.spec
+    working, map_bytes = _working(spec)
     sizes = ", ".join(f"{name.lower()} {size}" for name, size in memory.items())
-    widest = max(f * halved(IMAGE_SIZE, b + 1) ** 2 for b, f in enumerate(spec.device_filters))
     filters = ", ".join(map(str, (IMAGE_CHANNELS, *spec.device_filters)))
     return f"""/* Device section of camera {camera}, written by `fogfleet export`. Weights {network.sha256[:16]}.
-   Parameters: {sum(memory.values())} bytes ({sizes}). */
+   Parameters: {sum(memory.values())} bytes ({sizes}). Working memory: {working} bytes. */
 #ifndef DEVICE_SECTION_H
 #define DEVICE_SECTION_H
 #include <stdint.h>
@@ -103,7 +126,8 @@ def _header(network: Network, camera: int, tables: str, memory: dict[str, int]) 
 #define SIZE {IMAGE_SIZE}
 #define BLOCKS {spec.device.blocks}
 #define CLASSES {spec.classes if spec.scored else 0}
-#define WIDEST_MAP {max(widest, IMAGE_CHANNELS * IMAGE_SIZE**2)}
+#define MAP_BYTES {map_bytes}
+#define WORKING_BYTES {working}
 #define FEATURE_BYTES {spec.feature_bytes}
 #define PARAMETER_BYTES {sum(memory.values())}
 
@@ -115,87 +139,4 @@ static const uint16_t FILTERS[BLOCKS + 1] = {{{filters}}};
 {tables}
 #endif
 #endif
-"""
-
-
-_SOURCE = """/* Inference of a binary device section. With -ffp-contract=off its results are FogFleet's to the bit. */
-#define DEVICE_SECTION_PARAMETERS
-#include "device_section.h"
-#include <string.h>
-
-static int16_t maps[2][WIDEST_MAP];
-
-static int bit(const uint8_t *bits, int at) { return bits[at >> 3] >> (at & 7) & 1; }
-
-/* Sum of the 3x3 neighbourhood of (row, column) under the kernel that starts at bit `kernel`. */
-static int convolve(const int16_t *in, int channels, int size, int kernel, int row, int column)
-{
-    int sum = 0;
-    for (int c = 0; c < channels; c++)
-        for (int i = 0; i < 9; i++) {
-            int y = row + i / 3 - 1, x = column + i % 3 - 1;
-            if (y < 0 || y >= size || x < 0 || x >= size)
-                continue;
-            int value = in[(c * size + y) * size + x];
-            sum += bit(KERNELS, kernel + 9 * c + i) ? value : -value;
-        }
-    return sum;
-}
-
-/* Highest sum of the 3x3 window around (row, column). */
-static int pooled(const int16_t *in, int channels, int size, int kernel, int row, int column)
-{
-    int best = INT32_MIN;
-    for (int i = 0; i < 9; i++) {
-        int y = row + i / 3 - 1, x = column + i % 3 - 1;
-        if (y < 0 || y >= size || x < 0 || x >= size)
-            continue;
-        int sum = convolve(in, channels, size, kernel, y, x);
-        best = sum > best ? sum : best;
-    }
-    return best;
-}
-
-void device_section(const uint8_t *image, uint8_t *features, float *scores)
-{
-    int size = SIZE, kernel = 0, filter = 0, brightest = 1;
-    int16_t *in = maps[0], *out = maps[1];
-    for (int i = 0; i < 3 * SIZE * SIZE; i++) {
-        in[i] = image[i];
-        brightest = image[i] > brightest ? image[i] : brightest;
-    }
-    for (int b = 0; b < BLOCKS; b++) {
-        int channels = FILTERS[b], half = (size + 1) / 2;
-        for (int f = 0; f < FILTERS[b + 1]; f++, filter++, kernel += 9 * channels)
-            for (int y = 0; y < half; y++)
-                for (int x = 0; x < half; x++) {
-                    float value = (float)pooled(in, channels, size, kernel, 2 * y, 2 * x);
-                    if (b == 0)
-                        value /= (float)brightest;
-                    value *= SCALES[filter];
-                    value += SHIFTS[filter];
-                    out[(f * half + y) * half + x] = value >= 0 ? 1 : -1;
-                }
-        int16_t *swap = in;
-        in = out, out = swap, size = half;
-    }
-    int values = FILTERS[BLOCKS] * size * size;
-    memset(features, 0, FEATURE_BYTES);
-    for (int i = 0; i < values; i++)
-        if (in[i] > 0)
-            features[i >> 3] |= (uint8_t)(1 << (i & 7));
-#if CLASSES
-    for (int c = 0; c < CLASSES; c++) {
-        int sum = 0;
-        for (int i = 0; i < values; i++)
-            sum += bit(HEAD, c * values + i) ? in[i] : -in[i];
-        float value = (float)sum;
-        value *= HEAD_SCALES[c];
-        value += HEAD_SHIFTS[c];
-        scores[c] = value;
-    }
-#else
-    (void)scores;
-#endif
-}
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +196,17 @@ class Sections:
         groups = [list(group) for group in self.spec.groups]
         nobody = np.zeros((1, self.spec.cameras), np.bool_)
         return np.stack([self.edge(g, self._black_maps[group], nobody[:, group])[1] for g, group in enumerate(groups)])
+
+    def inputs(self, tier: Literal["edge", "cloud"]) -> tuple[F32 | None, Mask]:
+        """Return for all inputs of a tier what counts in place of a missing one, and which are switched on at all.
+
+        The former `(K, f, H, W)` is None where missing inputs are masked out; K are cameras, or the cloud's gateways.
+        """
+        enabled = self._enabled if tier == "edge" else self._reaching
+        if not self.zero_filled:
+            return None, enabled
+        black = self._black_edges if tier == "cloud" and self._edges else self._black_maps
+        return np.moveaxis(black[:, 0], -1, 1), enabled
 
     def _fill_maps(self, maps: F32, mask: Mask, enabled: Mask, black: Callable[[], Numbers]) -> tuple[F32, Mask]:
         by_sample, mask = self._fill(maps.swapaxes(0, 1), mask, enabled, lambda: black().swapaxes(0, 1)[0])
