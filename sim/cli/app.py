@@ -12,10 +12,12 @@ from sim.cli.export import export
 from sim.cli.fuzzing import fuzz
 from sim.cli.reproduce import reproduce
 from sim.cli.results import compare, report
-from sim.cli.runs import run, train
+from sim.cli.runs import run
 from sim.cli.scenarios import faults, schema, validate
 from sim.cli.start import doctor, init
 from sim.cli.sweeps import merge, sweep
+from sim.cli.thresholds import thresholds
+from sim.cli.training import train
 
 
 class Commands(click.Group):
@@ -51,6 +53,7 @@ for _command in (
     schema,
     faults,
     train,
+    thresholds,
     run,
     sweep,
     merge,

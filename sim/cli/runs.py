@@ -1,4 +1,4 @@
-"""Commands that train and simulate."""
+"""The command that simulates."""
 
 from __future__ import annotations
 
@@ -74,60 +74,6 @@ def run(
     else:
         _headline(result, page)
     raise click.exceptions.Exit(result.exit_code)
-
-
-@click.command()
-@scenario_argument
-@set_option
-@seed_option
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Train with so many seeds.")
-@click.option("--retrain", is_flag=True, help="Train again even if the weights are stored.")
-@format_option("text", "json")
-def train(
-    scenario: Path, overrides: tuple[str, ...], seed: int | None, seeds: int, retrain: bool, output_format: str
-) -> None:
-    """Train the network of a scenario and store it.
-
-    Later runs use the stored weights; what is stored already is not trained again.
-
-    \b
-    Example:
-      fogfleet train scenarios/six_cameras.yaml --seeds 5
-    """
-    from sim import world
-
-    first = world.load(scenario, overrides, seed)
-    start = first.model.training.seed if first.model.training.seed is not None else first.seed
-    rows = []
-    for number in range(start, start + seeds):
-        wanted = world.load(scenario, [*overrides, f"model.training.seed={number}"], seed)
-        with show.progress() as bar:
-            prepared = world.prepare(wanted, bar, retrain=retrain)
-        rows.append(_trained(number, prepared))
-        if output_format == "text":
-            click.echo(_training_line(rows[-1]))
-    if output_format == "json":
-        click.echo(show.as_json(rows))
-
-
-def _trained(seed: int, prepared: Any) -> dict[str, Any]:
-    from sim.world import exit_accuracies
-
-    network = prepared.network
-    return {
-        "seed": seed,
-        "accuracy": exit_accuracies(prepared),
-        "from_cache": network.from_cache,
-        "epochs": len(network.history),
-        "weights_sha256": network.sha256,
-        "path": str(network.path),
-    }
-
-
-def _training_line(row: dict[str, Any]) -> str:
-    accuracies = ", ".join(f"{name} {100 * value:.1f} %" for name, value in row["accuracy"].items())
-    origin = "stored already" if row["from_cache"] else f"trained, {row['epochs']} epochs"
-    return f"seed {row['seed']}: {origin}; on the test samples: {accuracies}\n  {row['path']}"
 
 
 def _report(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from sim.cache import cache_dir, publish
 from sim.ddnn.inference import Inference
 from sim.ddnn.sections import Sections
-from sim.ddnn.spec import NetworkSpec, TrainSpec
+from sim.ddnn.spec import EXITS, Exit, NetworkSpec, TrainSpec
 from sim.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Network:
     sha256: str
     from_cache: bool
     path: Path
+
+    @property
+    def temperatures(self) -> dict[Exit, float]:
+        """What the scores of each exit are divided by; 1 without calibration."""
+        return {name: float(self.arrays[f"temperature.{name}"]) for name in EXITS if name in self.spec.exits}
 
     def inference(self, dataset: Dataset) -> Inference:
         """Return the network at work on `dataset`."""

@@ -100,7 +100,7 @@ Data = Annotated[DataKind, BeforeValidator(_custom)]
 class Section(Part):
     """The part of the network that runs on one role."""
 
-    filters: Annotated[int, Field(ge=1, le=1024)]
+    filters: Annotated[int, Field(ge=1, le=256)]
     """Number of filters of the last block."""
     blocks: Annotated[int, Field(ge=1, le=5)]
     """Number of blocks: convolution, pooling, batch-norm, sign."""
@@ -111,7 +111,7 @@ class Section(Part):
 class DeviceSection(Section):
     """What a camera computes."""
 
-    filters: Annotated[int, Field(ge=1, le=1024)] = 4
+    filters: Annotated[int, Field(ge=1, le=256)] = 4
     """Number of filters of the last block: what a camera sends up."""
     blocks: Annotated[int, Field(ge=1, le=5)] = 1
     """Number of blocks; each halves the size of the feature map."""
@@ -120,7 +120,7 @@ class DeviceSection(Section):
 class EdgeSection(Section):
     """What a gateway computes on the features of its cameras."""
 
-    filters: Annotated[int, Field(ge=1, le=1024)] = 8
+    filters: Annotated[int, Field(ge=1, le=256)] = 8
     """Number of filters of the last block: what a gateway sends up."""
     blocks: Annotated[int, Field(ge=1, le=5)] = 1
     """Number of blocks."""
@@ -129,7 +129,7 @@ class EdgeSection(Section):
 class CloudSection(Section):
     """What the cloud computes on everything that arrived."""
 
-    filters: Annotated[int, Field(ge=1, le=1024)] = 16
+    filters: Annotated[int, Field(ge=1, le=256)] = 16
     """Number of filters of each block."""
     blocks: Annotated[int, Field(ge=1, le=5)] = 2
     """Number of blocks."""
@@ -168,8 +168,8 @@ class Training(Part):
     """Seed of weights and batches; without it, the seed of the scenario."""
     loss_weights: LossWeights = LossWeights()
     """Weight of each exit in the joint loss."""
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training samples that is kept aside to choose the best epoch."""
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the training samples that is kept aside: for thresholds, early stopping and calibration; at most 0.5."""
     patience: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Stop after so many epochs without progress on the validation share."""
     calibrate: bool = False
