@@ -170,6 +170,22 @@ class Pool:
             self._loop.poll(left)
         return box.queue[0] if box.queue else None
 
+    # -- in wall-clock time
+
+    def pump(self, timeout_s: float) -> bool:
+        """Flushes, then waits for at most `timeout_s` wall seconds for the network; whether anything happened.
+
+        Raises:
+            BrokerError: something was refused, or a connection was lost (unless an outage was announced).
+        """
+        happened = self._loop.poll(max(timeout_s, 0.0))
+        self._check()
+        return happened
+
+    def holds(self, receiver: int, topic: str, expected: bytes) -> bool:
+        """Whether such a payload has come and waits to be taken; never waits."""
+        return expected in self._mail.box(receiver, topic).queue
+
     # -- outages
 
     def arrived(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bool:

@@ -12,14 +12,21 @@ from sim.cli import headline, show
 from sim.cli.options import RUNS, format_option, scenario_argument, seed_option, set_option
 
 if TYPE_CHECKING:
-    from sim.world import RunResult
+    from sim.world import Mode, RunResult
 
 broker_option = click.option(
     "--broker",
     default="auto",
     show_default=True,
     metavar="auto|mosquitto|embedded|URL",
-    help="Which broker carries the messages in lockstep; a URL such as mqtt://host:1883 names a running one.",
+    help="Which broker carries the messages, except in virtual mode; mqtt://host:1883 names a running one.",
+)
+speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Seconds of a live run for each second on the wall.",
 )
 
 
@@ -29,6 +36,7 @@ broker_option = click.option(
 @seed_option
 @click.option("--mode", type=click.Choice(["virtual", "lockstep", "live"]), default="lockstep", show_default=True)
 @broker_option
+@speed_option
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=RUNS, show_default=True)
 @click.option("--report", is_flag=True, help="Write the report beside the tables.")
 @format_option("text", "json")
@@ -36,8 +44,9 @@ def run(
     scenario: Path,
     overrides: tuple[str, ...],
     seed: int | None,
-    mode: str,
+    mode: Mode,
     broker: str,
+    speed: float,
     out: Path,
     report: bool,
     output_format: str,
@@ -45,24 +54,27 @@ def run(
     """Run a scenario and write its run folder.
 
     The folder is OUT/<name>/<id>. `lockstep` sends every message over a real broker in virtual time; `virtual` keeps
-    them in memory and decides the same to the byte. Ends with exit code 1 if an expectation of the scenario is not
-    met or a scheduled fault never fired, and 4 if the broker did not bring what the model says.
+    them in memory and decides the same to the byte; `live` sends them over a real broker in wall-clock time, where
+    messages may really be late or lost, and keeps what was done at Ctrl-C. Ends with exit code 1 if an expectation of
+    the scenario is not met or a scheduled fault never fired, and 4 if the broker did not bring what the model says.
 
     \b
     Example:
       fogfleet run scenarios/six_cameras.yaml --report
       fogfleet run fleet.yaml --set exits.local=0.6 --seed 3 --mode virtual
+      fogfleet run fleet.yaml --mode live --speed 10
     """
-    if mode == "live":
-        raise click.UsageError("live mode is not built yet; use --mode lockstep for real MQTT in virtual time.")
+    if mode != "live" and speed != 1.0:
+        raise click.UsageError("--speed is for live runs; add --mode live.")
     from sim import world
 
     wanted = world.load(scenario, overrides, seed)
     with show.progress() as bar:
         result = world.simulate(
             wanted,
-            mode="virtual" if mode == "virtual" else "lockstep",
+            mode=mode,
             broker=broker,
+            speed=speed,
             out=out,
             argv=["fogfleet", *sys.argv[1:]],
             notice=show.notice,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from sim.errors import UsageError
 from sim.faults.base import FaultKind
+from sim.faults.entries import Entry, InForce, Unit, fault_name
 from sim.faults.fleet import Equipment, Surroundings
 from sim.faults.handles import LinkHandle, NodeHandle
 from sim.faults.injection import Injection
@@ -17,37 +17,6 @@ from sim.scenario.targets import terms
 
 LOOK_S = 0.1
 """How often a load condition is looked at."""
-
-
-@dataclass
-class Unit:
-    """Injections that share one schedule: all targets of an entry, or one of them where each has its own."""
-
-    entry: Entry
-    injections: list[Injection]
-    opened: int = 0
-    in_force: bool = False
-
-
-@dataclass
-class Entry:
-    """One entry of `faults:` on the way."""
-
-    fault: Fault
-    fault_id: str
-    probability: float
-    units: list[Unit] = field(default_factory=list)
-    followers: list[Unit] = field(default_factory=list)
-
-    @property
-    def is_random(self) -> bool:
-        """Whether it may happen by chance that it never fires."""
-        return self.probability < 1 or self.fault.mtbf_s is not None or self.fault.bursts is not None
-
-    @property
-    def fired(self) -> bool:
-        """Whether any of its injections did anything."""
-        return any(injection.fired for unit in self.units for injection in unit.injections)
 
 
 class Engine:
@@ -68,16 +37,67 @@ class Engine:
         ]
         for order, entry in enumerate(self._entries):
             self._populate(entry, order)
-        self._link_followers()
+        for entry in self._entries:
+            self._link(entry)
 
     def start(self) -> None:
         """Puts every schedule on the clock; what begins at once begins now."""
         for entry in self._entries:
+            self._schedule(entry)
+
+    def inject(self, fault: Fault) -> str:
+        """Adds an entry by hand while the run goes on, its times counted from now; the entry's id.
+
+        A fault that would outlast the samples lasts to the end of the run.
+
+        Raises:
+            UsageError: no such target, or the id is taken.
+        """
+        around, number = self._around, len(self._entries)
+        name = fault.id or f"{fault_name(fault, number)}"
+        if any(entry.fault_id == name for entry in self._entries):
+            raise UsageError(f"there is a fault {name!r} already; give this one another id")
+        if fault.when is None and fault.after is None and fault.trace is None:
+            start_s = around.clock.now + (fault.at_s or 0.0)
+            outlasts = fault.every_s is None and start_s + (fault.for_s or 0.0) > around.horizon_s
+            fault = fault.model_copy(update={"at_s": start_s, **({"for_s": None} if outlasts else {})})
+        probability = 1.0 if fault.probability is None else fault.probability
+        entry = Entry(fault, name, probability, by_hand=True)
+        self._populate(entry, number)
+        self._entries.append(entry)
+        try:
+            self._link(entry)
+        except UsageError:
+            self._entries.remove(entry)
+            raise
+        self._schedule(entry)
+        return name
+
+    def lift(self, fault_id: str) -> None:
+        """Ends a fault for good: heals what is in force, and nothing of it comes again.
+
+        Raises:
+            UsageError: there is no fault of that id.
+        """
+        entry = next((entry for entry in self._entries if entry.fault_id == fault_id), None)
+        if entry is None:
+            known = ", ".join(entry.fault_id for entry in self._entries) or "none"
+            raise UsageError(f"there is no fault {fault_id!r}; known: {known}")
+        entry.lifted = True
+        for unit in entry.units:
+            calls = {id(call) for call in unit.calls}
+            self._around.clock.withdraw(lambda call, calls=calls: id(call) in calls)  # type: ignore[misc]
+            unit.calls.clear()
+            self._close(unit)
+
+    def in_force(self) -> Iterator[InForce]:
+        """What is in force now."""
+        for entry in self._entries:
+            by = "person" if entry.by_hand else "scenario"
             for unit in entry.units:
-                if entry.fault.when is not None:
-                    self._watch(unit)
-                elif entry.fault.after is None:
-                    self._next(unit, self._windows(unit))
+                for injection in unit.injections:
+                    if injection.since_s is not None:
+                        yield InForce(entry.fault_id, injection.kind, injection.target.name, injection.since_s, by)
 
     def finish(self) -> None:
         """Ends the run: closes what is still in force, accounts for what it held, notes what never fired."""
@@ -90,7 +110,7 @@ class Engine:
             for unit in entry.units:
                 for injection in unit.injections:
                     injection.abandon()
-            if not entry.fired and not entry.is_random:
+            if not (entry.fired or entry.is_random or entry.by_hand):
                 kind = entry.fault.effect
                 assert isinstance(kind, FaultKind)
                 log.never_fired(kind.name(), entry.fault.target, entry.units[0].injections[0].parameters())
@@ -114,18 +134,24 @@ class Engine:
         groups = [[injection] for injection in found] if alone else [found]
         entry.units = [Unit(entry, group) for group in groups]
 
-    def _link_followers(self) -> None:
-        by_id = {entry.fault_id: entry for entry in self._entries}
-        for entry in self._entries:
-            leader = entry.fault.after
-            if leader is None:
-                continue
-            if leader not in by_id or leader == entry.fault_id:
-                known = ", ".join(name for name in by_id if name != entry.fault_id)
-                raise UsageError(f"fault {entry.fault_id} follows {leader!r}, which is no other fault; known: {known}")
-            by_id[leader].followers += entry.units
+    def _link(self, entry: Entry) -> None:
+        leader = entry.fault.after
+        if leader is None:
+            return
+        by_id = {other.fault_id: other for other in self._entries if other is not entry}
+        if leader not in by_id:
+            known = ", ".join(by_id)
+            raise UsageError(f"fault {entry.fault_id} follows {leader!r}, which is no other fault; known: {known}")
+        by_id[leader].followers += entry.units
 
     # -- when
+
+    def _schedule(self, entry: Entry) -> None:
+        for unit in entry.units:
+            if entry.fault.when is not None:
+                self._watch(unit)
+            elif entry.fault.after is None:
+                self._next(unit, self._windows(unit))
 
     def _windows(self, unit: Unit) -> Iterator[Window]:
         entry = unit.entry
@@ -142,7 +168,7 @@ class Engine:
         def begin(_: object = None) -> None:
             self._open(unit)
             if window.end_s is not None:
-                clock.at(max(window.end_s, clock.now), end)
+                unit.calls = [clock.at(max(window.end_s, clock.now), end)]
 
         def end(_: object) -> None:
             self._close(unit)
@@ -151,10 +177,10 @@ class Engine:
         if window.start_s <= clock.now:
             begin()
         else:
-            clock.at(window.start_s, begin)
+            unit.calls = [clock.at(window.start_s, begin)]
 
     def _open(self, unit: Unit) -> None:
-        if unit.in_force:
+        if unit.in_force or unit.entry.lifted:
             return
         unit.in_force = True
         for injection in unit.injections:
@@ -182,10 +208,10 @@ class Engine:
                 return
             self._open(unit)
             if fault.for_s is not None:
-                clock.at(clock.now + fault.for_s, lambda _: self._close(unit))
+                unit.calls = [clock.at(clock.now + fault.for_s, lambda _: self._close(unit))]
 
         if start_s <= self._around.horizon_s:
-            clock.at(start_s, begin)
+            unit.calls = [clock.at(start_s, begin)]
 
     def _led(self, unit: Unit) -> bool:
         return any(leader.in_force for entry in self._entries if unit in entry.followers for leader in entry.units)
@@ -207,6 +233,8 @@ class Engine:
             return any(handle.link.waiting(clock.now) >= condition.waiting for handle in links)
 
         def look(_: object) -> None:
+            if unit.entry.lifted:
+                return
             if holds() != unit.in_force:
                 (self._close if unit.in_force else self._open)(unit)
             if clock.now + LOOK_S <= self._around.horizon_s:
@@ -222,11 +250,3 @@ class Engine:
             [handle for found in view.nodes_of(wanted) for handle in found.nodes],
             [handle for found in view.links_of(wanted) for handle in found.links],
         )
-
-
-def fault_name(fault: Fault, position: int) -> str:
-    """The entry's id, else its kind and position (from 1), e.g. `crash-2`."""
-    if fault.id is not None:
-        return fault.id
-    kind = fault.effect
-    return f"{kind.name() if isinstance(kind, FaultKind) else 'fault'}-{position + 1}"

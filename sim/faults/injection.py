@@ -52,6 +52,16 @@ class Injection:
         """Whether it is open."""
         return self._row is not None
 
+    @property
+    def kind(self) -> str:
+        """Name of the fault's kind."""
+        return self._kind.name()
+
+    @property
+    def since_s(self) -> float | None:
+        """When it was opened; None while it is not."""
+        return None if self._row is None else self._row.start_s
+
     def open(self, number: int) -> None:
         """Begins the `number`-th injection; does nothing where the chance of an injection says no."""
         self._ctx.open(number)

@@ -128,6 +128,10 @@ class SampleBook:
         """(site, sample, entry), sorted."""
         return [(*key, self._samples[key]) for key in sorted(self._samples)]
 
+    def cut(self, now_s: float) -> None:
+        """The run ends early: samples that are due only after `now_s` never happen."""
+        self._samples = {key: entry for key, entry in self._samples.items() if entry.captured_s <= now_s}
+
     def check(self, expected: int) -> None:
         """Exactly one fate for every sample that was due; raises `InvariantError`."""
         if len(self._samples) != expected:

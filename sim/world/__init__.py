@@ -4,11 +4,18 @@ from sim.world.curve import exit_accuracies
 from sim.world.prepare import Prepared, build, json_schema, load, prepare
 from sim.world.rehearse import rehearse
 from sim.world.run import Mode, RunResult, simulate
+from sim.world.telemetry import Decision, FaultView, FlowView, NodeView, Snapshot, Telemetry
 
 __all__ = [
+    "Decision",
+    "FaultView",
+    "FlowView",
     "Mode",
+    "NodeView",
     "Prepared",
     "RunResult",
+    "Snapshot",
+    "Telemetry",
     "build",
     "exit_accuracies",
     "json_schema",

@@ -24,7 +24,7 @@ from sim.profiles import RADIOS
 from sim.rng import generator
 from sim.scenario import Scenario
 from sim.world import curve
-from sim.world.fleet import Fleet, site_name
+from sim.world.fleet import Fleet, full_name
 from sim.world.outages import Witness
 from sim.world.prepare import Prepared
 
@@ -48,18 +48,25 @@ def outages(carrier: Carrier | None) -> Mapping[str, int]:
 
 
 def engine(
-    prepared: Prepared, fleet: Fleet, fabric: Fabric, clock: Clock, inference: ddnn.Inference, log: FaultLog
+    prepared: Prepared,
+    fleet: Fleet,
+    fabric: Fabric,
+    clock: Clock,
+    inference: ddnn.Inference,
+    log: FaultLog,
+    *,
+    live: bool = False,
 ) -> Engine | None:
-    """The faults of the scenario; None where there are none."""
+    """The faults of the scenario; None where there are none and (unless `live`) none can be injected by hand."""
     scenario = prepared.scenario
-    if not scenario.faults:
+    if not scenario.faults and not live:
         return None
     periods = [camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera"]
     carrier = fabric.carrier
     around = Surroundings(
         clock=clock,
         fabric=fabric,
-        nodes=[(_full_name(node), node) for node in fleet.nodes],
+        nodes=[(full_name(node), node) for node in fleet.nodes],
         links=fleet.links,
         lanes=fleet.lanes,
         seed=scenario.seed,
@@ -74,10 +81,6 @@ def engine(
         log=log,
     )
     return Engine(scenario.faults, around)
-
-
-def _full_name(node: Node) -> str:
-    return node.name if node.site < 0 else f"{site_name(node.site)}/{node.name}"
 
 
 def _energy(prepared: Prepared, node: Node, now_s: float) -> float:

@@ -28,6 +28,11 @@ def site_name(site: int) -> str:
     return f"site-{site}"
 
 
+def full_name(node: Node) -> str:
+    """With its site, e.g. `site-0/cam.3`; the cloud belongs to none."""
+    return node.name if node.site < 0 else f"{site_name(node.site)}/{node.name}"
+
+
 def identities(plan: Plan, run: str) -> list[Identity]:
     """One MQTT identity a node, in the order of `Fleet.nodes`: every site's nodes, the cloud last."""
     scenario = plan.scenario

@@ -6,10 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from brokers import framing
 from brokers.api import MQTT_5, MQTT_311, Carrier
 from sim.clock import Clock
 from sim.ddnn import Inference
+from sim.faults import Engine
 from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog, check_conservation
 from sim.ledger.samples import SampleBook
@@ -17,9 +20,13 @@ from sim.meter import Framing
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
 from sim.nodes.shortcut import Shortcut
+from sim.scenario import Mqtt
 from sim.world import faults
 from sim.world.fleet import Builder, Fleet, identities
+from sim.world.live import Live, LiveClock, LiveFabric
 from sim.world.prepare import Prepared, Progress
+from sim.world.telemetry import Telemetry
+from sim.world.watching import WatchedBook, WatchedLog, Watcher
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Outcome:
         unasked: payloads that came back from the broker although nothing was waiting for them.
         virtual_s: virtual time of the last event.
         outages: what was done to the real broker, and what it did then; empty where nothing was.
+        interrupted: a live run was ended early; what had been due by then is accounted for.
     """
 
     fleet: Fleet
@@ -41,6 +49,7 @@ class Outcome:
     overheard_bytes: int
     virtual_s: float
     outages: Mapping[str, int] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 def play(
@@ -51,6 +60,9 @@ def play(
     run: str,
     progress: Progress | None = None,
     watch: Callable[[Clock, Fleet], None] | None = None,
+    *,
+    live: Live | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Outcome:
     """Runs `prepared` over `carrier`, which is connected here.
 
@@ -63,25 +75,27 @@ def play(
         run: the run's token in its topics.
         progress: told of the samples that are due.
         watch: given clock and fleet before the first event, to look on; it may not touch anything.
+        live: in wall-clock time; None: in virtual time.
+        telemetry: shows the run to other threads, and takes their commands if it is live.
 
     Raises:
         InvariantError: a conservation check failed.
+        SetupError: live without a real broker.
         brokers.api.BrokerError: the broker is gone.
     """
     scenario = prepared.scenario
-    if carrier is not None:
+    if live is not None:
+        carrier = live.carrier(carrier)
+        inference.prefetch(np.unique(prepared.pictures()))
+    elif carrier is not None:
         carrier = faults.witnessed(scenario, carrier)
+    if carrier is not None:
         carrier.connect(identities(prepared.plan, run))
-    clock, book, log, fault_log = Clock(), SampleBook(), MessageLog(messages), FaultLog()
+    clock: Clock = Clock() if live is None else live.clock()
+    book, log = (SampleBook(), MessageLog(messages)) if telemetry is None else (WatchedBook(), WatchedLog(messages))
+    fault_log = FaultLog()
     try:
-        mqtt = scenario.mqtt
-        qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311  # the model's, whatever was negotiated
-        forms = Framing(
-            lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level)
-        )
-        fabric = (
-            Shortcut(clock, log, forms) if carrier is None else Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
-        )
+        fabric = _fabric(scenario.mqtt, clock, carrier, log, live)
         services = Services(
             clock,
             fabric,
@@ -94,7 +108,7 @@ def play(
         fleet = Builder(prepared.plan, services, run).build()
         _switch_off(fleet, scenario.down)
         _open_samples(prepared, book)
-        engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log)
+        engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
         for camera in fleet.cameras():
@@ -104,13 +118,19 @@ def play(
             watch(clock, fleet)
         if progress is not None:
             _report(clock, prepared, progress)
-        clock.finish()
+        if telemetry is not None:
+            _attach(telemetry, prepared, fleet, clock, book, log, engine)
+        interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
-        unasked = 0 if carrier is None else carrier.leftovers(mqtt.patience_s)
+        if interrupted:
+            assert isinstance(fabric, LiveFabric)
+            fabric.interrupt()
+            book.cut(clock.now)
+        unasked = 0 if carrier is None else carrier.leftovers(scenario.mqtt.patience_s)
     finally:
         log.close()
-    _check(prepared, fleet, book, log)
+    _check(prepared, fleet, book, log, clock.now if interrupted else None)
     return Outcome(
         fleet,
         book,
@@ -121,7 +141,52 @@ def play(
         fabric.overheard_bytes,
         clock.now,
         faults.outages(carrier),
+        interrupted,
     )
+
+
+def _fabric(mqtt: Mqtt, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None) -> Fabric:
+    qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311  # the model's, whatever was negotiated
+    forms = Framing(lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level))
+    if live is not None:
+        return live.fabric(log, forms, qos, mqtt.patience_s)
+    if carrier is None:
+        return Shortcut(clock, log, forms)
+    return Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
+
+
+def _run_out(clock: Clock) -> bool:
+    """Runs until nothing is left to happen; whether a live run was ended early."""
+    try:
+        clock.finish()
+    except KeyboardInterrupt:
+        if not isinstance(clock, LiveClock):
+            raise
+        clock.stop()
+    return isinstance(clock, LiveClock) and clock.stopped
+
+
+def _attach(
+    telemetry: Telemetry,
+    prepared: Prepared,
+    fleet: Fleet,
+    clock: Clock,
+    book: SampleBook,
+    log: MessageLog,
+    engine: Engine | None,
+) -> None:
+    """Lets telemetry look on: after each look at the network in wall-clock time, else when samples are due."""
+    assert isinstance(book, WatchedBook)
+    assert isinstance(log, WatchedLog)
+    watcher = Watcher(telemetry, prepared, fleet, clock, book, log, engine)
+    watcher.publish()
+    if isinstance(clock, LiveClock):
+        clock.turns.append(watcher.look)
+        telemetry.listen()
+        return
+    period_s = watcher.period_s
+    for sample in range(prepared.samples):
+        clock.at(sample * period_s, watcher.look)
 
 
 def _switch_off(fleet: Fleet, names: Collection[str]) -> None:
@@ -133,7 +198,7 @@ def _switch_off(fleet: Fleet, names: Collection[str]) -> None:
 
 def _open_samples(prepared: Prepared, book: SampleBook) -> None:
     """Every sample of every site is due at the first camera's capture time."""
-    period_s = min(camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera")
+    period_s = prepared.period_s
     labels = prepared.dataset.labels
     for site in range(prepared.scenario.sites):
         for sample in range(prepared.samples):
@@ -148,8 +213,8 @@ def _report(clock: Clock, prepared: Prepared, progress: Progress) -> None:
         clock.at(sample * period_s, lambda done: progress("simulating", done, samples), sample + 1)
 
 
-def _check(prepared: Prepared, fleet: Fleet, book: SampleBook, log: MessageLog) -> None:
-    book.check(prepared.scenario.sites * prepared.samples)
+def _check(prepared: Prepared, fleet: Fleet, book: SampleBook, log: MessageLog, until_s: float | None) -> None:
+    book.check(prepared.scenario.sites * prepared.due(until_s))
     sent: dict[str, list[int]] = {}
     for lane in fleet.lanes:
         sums = sent.setdefault(f"{lane.src.group}->{lane.dst.group}", [0, 0])

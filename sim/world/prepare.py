@@ -58,6 +58,21 @@ class Prepared:
         wanted = self.scenario.samples
         return len(self.dataset.test) if wanted == "all" else wanted
 
+    @property
+    def period_s(self) -> float:
+        """Time from one sample to the next: the shortest period of a camera."""
+        return min(camera.config.period_s for camera in self.plan.cameras if camera.config.role == "camera")
+
+    def due(self, until_s: float | None = None) -> int:
+        """Samples of each site that are due by `until_s`; None: in the whole run."""
+        if until_s is None:
+            return self.samples
+        return sum(sample * self.period_s <= until_s for sample in range(self.samples))
+
+    def pictures(self) -> list[int]:
+        """Index of every picture that the run shows, perhaps more than once."""
+        return [self.picture(site, sample) for site in range(self.scenario.sites) for sample in range(self.samples)]
+
     def picture(self, site: int, sample: int) -> int:
         """Index into the data set of what a site sees as its `sample`-th: the test set, round and round."""
         test = self._test

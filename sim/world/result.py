@@ -115,7 +115,7 @@ def summarise(prepared: Prepared, inference: Inference, outcome: Outcome, mode: 
         "schema": 1,
         "scenario": scenario.name,
         "seed": scenario.seed,
-        "status": "complete",
+        "status": "interrupted" if outcome.interrupted else "complete",
         **figures(prepared, inference, outcome, curve.per_camera(prepared, table)),
         "curve": curve.threshold_curve(prepared, table),
         "checks": {"fates": True, "conservation": True},

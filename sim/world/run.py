@@ -13,24 +13,27 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from platform import platform, python_version
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from brokers.choose import open_carrier
 from sim.ddnn import Inference
 from sim.ledger.folder import RunFolder
 from sim.scenario import Scenario
 from sim.world import expect, faults, result
+from sim.world.live import Live
 from sim.world.play import Outcome, play
 from sim.world.prepare import Prepared, Progress, prepare
+from sim.world.telemetry import Snapshot, Telemetry
 
-Mode = Literal["virtual", "lockstep"]
+Mode = Literal["virtual", "lockstep", "live"]
+INTERRUPTED: Final = 130
 Notice = Callable[[str], None]
 LIBRARIES = ("fogfleet", "torch", "numpy", "simpy", "paho-mqtt", "pyarrow", "pandas", "pydantic")
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where its folder lies, its summary, and the exit code that it calls for (0, 1 or 4)."""
+    """A finished run: where its folder lies, its summary, and the exit code that it calls for (0, 1, 4 or 130)."""
 
     folder: Path
     summary: dict[str, Any]
@@ -47,35 +50,49 @@ def simulate(
     run_id: str | None = None,
     notice: Notice = lambda text: None,
     progress: Progress | None = None,
+    speed: float = 1.0,
+    telemetry: Telemetry | None = None,
 ) -> RunResult:
     """Runs a scenario and writes its run folder `out/<scenario>/<id>`.
 
     Args:
         scenario: what to run.
-        mode: `virtual` keeps the bytes in memory, `lockstep` sends them over a real broker.
-        broker: which one in lockstep: auto, mosquitto, embedded, or a URL.
+        mode: `virtual` keeps the bytes in memory, `lockstep` sends them over a real broker, `live` does so in
+            wall-clock time.
+        broker: which real one: auto, mosquitto, embedded, or a URL.
         out: parent of the run folders.
         argv: the command line, for `run.json`.
         run_id: name of the run folder; None: from the time and at random.
         notice: told what a person should know (a fallback, a trained network).
         progress: told how far training and simulation are.
+        speed: of a live run: its seconds for each wall second.
+        telemetry: shows the run to other threads while it goes on.
 
     Raises:
-        FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C.
+        FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C (which a live run turns into
+            a result of exit code 130, with all tables of what had been due by then).
     """
     run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     folder = RunFolder(out / scenario.name, run_id)
-    record = _record(scenario, mode, argv, run_id)
+    record = _record(scenario, mode, speed, argv, run_id)
     folder.write_text("scenario.yaml", as_given(scenario))
     folder.write_json("scenario.json", scenario.to_json())
+    status = "interrupted"
+    if telemetry is not None:
+        telemetry.publish(Snapshot(scenario.name, run_id, mode, "preparing", speed if mode == "live" else 1.0))
     try:
-        return _simulate(scenario, mode, broker, folder, record, notice, progress)
-    except KeyboardInterrupt:
-        folder.abandon("interrupted", record)
-        raise
+        found = _simulate(scenario, mode, broker, folder, record, notice, progress, speed, telemetry)
+        folder_path, status = found.folder, "interrupted" if found.exit_code == INTERRUPTED else "complete"
+        return found
     except BaseException as error:
-        folder.abandon(f"failed: {type(error).__name__}: {error}", record)
+        if not isinstance(error, KeyboardInterrupt):
+            status = f"failed: {type(error).__name__}: {error}"
+        folder.abandon(status, record)
+        folder_path = folder.path
         raise
+    finally:
+        if telemetry is not None:
+            telemetry.end(status, str(folder_path))
 
 
 def _simulate(
@@ -86,6 +103,8 @@ def _simulate(
     record: dict[str, Any],
     notice: Notice,
     progress: Progress | None,
+    speed: float,
+    telemetry: Telemetry | None,
 ) -> RunResult:
     began = time.perf_counter()
     folder.log("preparing", scenario=scenario.name, seed=scenario.seed, mode=mode)
@@ -98,7 +117,16 @@ def _simulate(
     mqtt = scenario.mqtt
     with open_carrier(choice, version=mqtt.version, durable=mqtt.durable, notice=notice) as carrier:
         ready = time.perf_counter()
-        outcome = play(prepared, inference, carrier, folder.path / "messages.parquet", record["id"][-8:], progress)
+        outcome = play(
+            prepared,
+            inference,
+            carrier,
+            folder.path / "messages.parquet",
+            record["id"][-8:],
+            progress,
+            live=Live(speed) if mode == "live" else None,
+            telemetry=telemetry,
+        )
         record["broker"] = {"name": carrier.name, "version": carrier.version, "protocol": carrier.protocol}
         record["outages"] = dict(outcome.outages)
         record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)
@@ -109,6 +137,9 @@ def _simulate(
         "setup": round(ready - began, 3),
         "simulate": round(played - ready, 3),
     }
+    if outcome.interrupted:
+        folder.abandon("interrupted", record)
+        return RunResult(folder.path, summary, INTERRUPTED)
     folder.write_json("run.json", {**record, "status": "complete"})
     return RunResult(folder.complete(), summary, _exit_code(summary, outcome))
 
@@ -139,19 +170,20 @@ def _write(
 
 
 def _exit_code(summary: dict[str, Any], outcome: Outcome) -> int:
-    if outcome.divergences or outcome.unasked:
+    if outcome.divergences or (outcome.unasked and summary["mode"] != "live"):
         return 4
     met = all(row["ok"] for row in summary["expect"]) and not outcome.faults.missed
     return 0 if met else 1
 
 
-def _record(scenario: Scenario, mode: Mode, argv: Sequence[str], run_id: str) -> dict[str, Any]:
+def _record(scenario: Scenario, mode: Mode, speed: float, argv: Sequence[str], run_id: str) -> dict[str, Any]:
     resolved = json.dumps(scenario.to_json(), sort_keys=True).encode()
     return {
         "id": run_id,
         "scenario": scenario.name,
         "seed": scenario.seed,
         "mode": mode,
+        **({"speed": speed} if mode == "live" else {}),
         "argv": list(argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": python_version(), "platform": platform(), **versions()},

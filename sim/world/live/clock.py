@@ -1,0 +1,110 @@
+"""A clock that shows wall time and waits on the network for it to pass.
+
+`simpy.rt.RealtimeEnvironment` sleeps until its next event and is deaf meanwhile; here the waiting is done by whoever
+knows the sockets, and ends early when something comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from heapq import heappop
+from typing import Final
+
+from sim.clock import Call, Clock
+
+LONGEST_WAIT_S: Final = 0.05
+"""Wall seconds between looks at what other threads want."""
+FINE_S: Final = 0.001
+"""Selectors count in milliseconds; below, the clock sleeps."""
+BATCH: Final = 64
+"""Events in a row before the network is looked at again."""
+
+Wait = Callable[[float], object]
+
+
+class LiveClock(Clock):
+    """`Clock` in wall-clock time, `speed` times as fast; an event comes when it is due or, on a busy machine, later.
+
+    Time begins with `finish`, or where `begin` puts it.
+
+    Args:
+        wait: lets the network do its work for at most so many wall seconds; returns early when something came.
+        speed: seconds of the run for each wall second.
+        monotonic: the wall clock.
+
+    Attributes:
+        turns: called after every look at the network, with the time set.
+        stopped: `stop` was called.
+        stays: whether the clock goes on although nothing is scheduled; None: it ends then.
+    """
+
+    def __init__(self, wait: Wait, speed: float = 1.0, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.speed = speed
+        self.turns: list[Callable[[], object]] = []
+        self.stays: Callable[[], bool] | None = None
+        self._wait = wait
+        self._monotonic = monotonic
+        self._began: float | None = None
+        self.stopped = False
+
+    def begin(self, wall_s: float | None = None) -> None:
+        """Sets time 0 to `wall_s` on the wall clock; None: now."""
+        self._began = self._monotonic() if wall_s is None else wall_s
+
+    def stop(self) -> None:
+        """Makes `finish` return before the next event."""
+        self.stopped = True
+
+    def elapsed_s(self) -> float:
+        """Time of the run by the wall clock; negative before it begins."""
+        return 0.0 if self._began is None else (self._monotonic() - self._began) * self.speed
+
+    def look(self) -> None:
+        """Sets the time to what the wall clock shows; it never goes back."""
+        self._now = max(self._now, self.elapsed_s())
+
+    def finish(self) -> None:
+        """Runs until nothing is left to happen, or `stop`."""
+        if self._began is None:
+            self.begin()
+        while not self.stopped and (self._scheduled() or (self.stays is not None and self.stays())):
+            self._pause()
+            self.look()
+            for turn in self.turns:
+                turn()
+            self._run_due()
+
+    def _scheduled(self) -> bool:
+        """Whether anything is still to happen; nobody waits for what was cancelled."""
+        queue = self._queue
+        while queue and type(queue[0][3]) is Call and queue[0][3].function is None:  # type: ignore[comparison-overlap]
+            heappop(queue)
+        return bool(queue)
+
+    def _pause(self) -> None:
+        """Waits for the network until the next event is due."""
+        due_s = self._queue[0][0] if self._queue else float("inf")
+        left_s = min((due_s - self.elapsed_s()) / self.speed, LONGEST_WAIT_S)
+        if 0 < left_s < FINE_S:
+            self._wait(0.0)
+            time.sleep(left_s)
+        self._wait(max(0.0, left_s - FINE_S))
+
+    def _run_due(self) -> None:
+        queue = self._queue
+        for _ in range(BATCH):
+            if not queue or queue[0][0] > self.elapsed_s() or self.stopped:
+                return
+            when_s, _, _, event = heappop(queue)
+            self._now = max(self._now, when_s, self.elapsed_s())
+            if type(event) is Call:  # type: ignore[comparison-overlap]
+                if event.function is not None:
+                    event.function(event.argument)
+                continue
+            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(event)
+            if not event._ok and not hasattr(event, "_defused"):
+                raise event._value
