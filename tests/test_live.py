@@ -145,7 +145,7 @@ def test_a_broker_that_is_really_killed_loses_no_sample_without_a_reason(tmp_pat
     assert result.summary["samples"]["captured"] == 10, "the run goes on"
     assert record(result.folder)["outages"]["kills"] == 1
     (row,) = table(result.folder, "faults").to_dict("records")
-    assert row["kind"] == "broker-kill" and row["end_s"] >= row["start_s"] + 2
+    assert row["kind"] == "broker-kill" and row["start_s"] >= 3.5 and row["end_s"] >= 5.5
     decisions = table(result.folder, "decisions")
     assert decisions.loc[:3, "exit"].notna().any(), "before the kill"
     assert decisions.loc[7:, "exit"].notna().any(), "after it"
