@@ -184,10 +184,10 @@ def test_train_stores_a_network_once_and_runs_use_it(starter: Path, monkeypatch:
     assert "training" not in run.stderr
 
 
-def test_live_says_that_it_is_not_built(starter: Path) -> None:
-    result = fogfleet("run", starter, "--mode", "live")
+def test_speed_belongs_to_live_runs(starter: Path) -> None:
+    result = fogfleet("run", starter, "--speed", "10")
     assert result.exit_code == 2
-    assert "not built yet" in result.stderr
+    assert "--mode live" in result.stderr
 
 
 def test_an_unreachable_broker_is_the_environments_fault(starter: Path, done: dict[str, Any]) -> None:
