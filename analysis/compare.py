@@ -19,7 +19,7 @@ ACCURACY: Final = "accuracy.overall"
 _NOT_COMPARED: Final = frozenset(("curve", "topology", "expect", "schema", "checks", "network", "data", "seed"))
 
 
-def compare(folders: Sequence[Path | str]) -> pd.DataFrame:
+def compare(folders: Sequence[Path | str], names: Sequence[str] = ()) -> pd.DataFrame:
     """One row a figure; columns: `figure`, one a run, then `<run> - <first>` and `<run> ±` for each other run.
 
     `±` is half the 95 % confidence interval of the difference in accuracy, over the samples that both runs captured
@@ -31,14 +31,14 @@ def compare(folders: Sequence[Path | str]) -> pd.DataFrame:
     if len(folders) < 2:
         raise FolderError("comparing takes two run folders or more; give them one after the other")
     runs = [load.run(folder) for folder in folders]
-    labels = _labels([run.folder for run in runs])
+    named = list(names) or labels([run.folder for run in runs])
     values = [dict(_leaves(run.summary)) for run in runs]
     figures = list(dict.fromkeys(name for one in values for name in one))
     frame = pd.DataFrame({"figure": figures})
-    for label, one in zip(labels, values, strict=True):
+    for label, one in zip(named, values, strict=True):
         frame[label] = [one.get(name, math.nan) for name in figures]
-    for label, run in zip(labels[1:], runs[1:], strict=True):
-        frame[f"{label} - {labels[0]}"] = frame[label] - frame[labels[0]]
+    for label, run in zip(named[1:], runs[1:], strict=True):
+        frame[f"{label} - {named[0]}"] = frame[label] - frame[named[0]]
         half = paired_half_width(runs[0], run)
         frame[f"{label} ±"] = [half if name == ACCURACY else math.nan for name in figures]
     return frame
@@ -98,11 +98,11 @@ def _right(run: Run) -> pd.DataFrame:
     return frame[["site", "sample"]].assign(right=right)
 
 
-def _labels(folders: Sequence[Path]) -> list[str]:
+def labels(folders: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell all folders apart; a folder given twice is numbered."""
     parts = [folder.resolve().parts for folder in folders]
     for depth in range(1, max(map(len, parts)) + 1):
-        labels = ["/".join(one[-depth:]) for one in parts]
-        if len(set(labels)) == len(labels):
-            return labels
+        found = ["/".join(one[-depth:]) for one in parts]
+        if len(set(found)) == len(found):
+            return found
     return [f"{label} ({place})" for place, label in enumerate((folder.name for folder in folders), start=1)]

@@ -50,8 +50,15 @@ BYTE_COLOUR: Final = {
     "header": LIGHT["gold"],
     "mqtt": LIGHT["green"],
     "tcpip": LIGHT["grey"],
+    "retransmitted": LIGHT["purple"],
 }
-BYTE_NAME: Final = {"payload": "payload", "header": "header", "mqtt": "MQTT framing", "tcpip": "TCP/IP (estimate)"}
+BYTE_NAME: Final = {
+    "payload": "payload",
+    "header": "header",
+    "mqtt": "MQTT framing",
+    "tcpip": "TCP/IP (estimate)",
+    "retransmitted": "retransmissions",
+}
 
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",

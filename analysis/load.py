@@ -42,6 +42,9 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "tcpip_bytes": "Int64",
         "fate": "string",
         "fault": "string",
+        "attempts": "Int64",
+        "queued_s": "float64",
+        "retransmitted_bytes": "Int64",
     },
     "faults": {
         "kind": "string",
@@ -109,6 +112,12 @@ class Run:
     def nodes(self) -> pd.DataFrame:
         """One row a node."""
         return self.table("nodes")
+
+    @cached_property
+    def scenario(self) -> dict[str, Any]:
+        """The resolved scenario; empty where the folder has none."""
+        path = self.folder / "scenario.json"
+        return _read_json(path) if path.exists() else {}
 
     def table(self, name: str) -> pd.DataFrame:
         """The table `name` with every column of today's contract; what the folder lacks is null."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -52,14 +54,23 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Link:
+    """The way to another file."""
+
+    text: str
+    file: Path
+
+
+@dataclass(frozen=True)
 class Section:
-    """A chapter: one sentence that says what was found, then figures and tables."""
+    """A chapter: one sentence that says what was found, then figures and tables, and where there is more."""
 
     key: str
     title: str
     finding: str
     plots: Sequence[Plot] = ()
     tables: Sequence[Table] = ()
+    link: Link | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,8 @@ class Page:
         """All tables, in order."""
         return [table for section in self.sections for table in section.tables]
 
-    def html(self) -> str:
-        """One HTML document without any outside reference."""
+    def html(self, at: Path = Path()) -> str:
+        """One HTML document that needs nothing from outside; `at` is the folder it will lie in."""
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
             undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
@@ -98,6 +109,7 @@ class Page:
             style=Markup(_colours() + (_HERE / "style.css").read_text(encoding="utf-8")),
             script=Markup((_HERE / "tables.js").read_text(encoding="utf-8")),
             svg=lambda plot, wide: Markup(plot.inline(wide=wide)),
+            way=lambda link: quote(Path(os.path.relpath(link.file.resolve(), at.resolve())).as_posix()),
         )
 
 

@@ -1,4 +1,4 @@
-"""Just the figures: `python -m analysis.plots FOLDER [-o DIR]`."""
+"""Just the figures: `python -m analysis.plots FOLDER... [-o DIR]`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from analysis.report import page_of, write_figures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes every figure of a run or sweep folder as PNG and SVG, and names the files."""
+    """Writes every figure of run and sweep folders as PNG and SVG, and names the files."""
     parser = argparse.ArgumentParser(prog="python -m analysis.plots", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="a run folder or a sweep folder")
-    parser.add_argument("-o", "--out", type=Path, help="where to; FOLDER/figures by default")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run folder or a sweep folder")
+    parser.add_argument("-o", "--out", type=Path, help="where to; FOLDER/figures by default, figures/ here for several")
     chosen = parser.parse_args(arguments)
     try:
-        files = write_figures(page_of(chosen.folder), chosen.out or chosen.folder / "figures")
+        beside = chosen.folders[0] if len(chosen.folders) == 1 else Path()
+        files = write_figures(page_of(*chosen.folders), chosen.out or beside / "figures")
     except FolderError as error:
         sys.stderr.write(f"{error}\n")
         return 4

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from analysis import words
-from analysis.load import Sweep
+from analysis.load import Sweep, dig
 from analysis.statistics import shapley, t95
 
 ACCURACY: Final = "accuracy.overall"
@@ -27,6 +27,11 @@ FIGURES: Final[Mapping[str, str]] = {
     "samples.dropped": "dropped",
     "energy_j": "energy",
     "cost": "cost",
+    "bytes.per_device_per_sample.eq1": "eq1",
+    "bytes.per_device_per_sample.header": "header",
+    "bytes.per_device_per_sample.mqtt": "mqtt",
+    "bytes.per_device_per_sample.tcpip": "tcpip",
+    "bytes.per_device_per_sample.retransmitted": "retransmitted",
 }
 
 
@@ -34,12 +39,14 @@ FIGURES: Final[Mapping[str, str]] = {
 class Points:
     """`frame`: one row a setting, means over replications; `settings`: the columns that tell settings apart.
 
-    Other columns: `n` replications, every name in `FIGURES` that the sweep has, and `accuracy_half`, `payload_half`:
-    half the 95 % confidence interval of the mean (NaN where there is one replication).
+    `units`: the SI unit of a setting, where it has one. Other columns: `n` replications, every name in `FIGURES` that
+    the sweep has, and `accuracy_half`, `payload_half`: half the 95 % confidence interval of the mean (NaN where there
+    is one replication).
     """
 
     frame: pd.DataFrame
     settings: tuple[str, ...]
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_failures(self) -> bool:
@@ -51,9 +58,13 @@ class Points:
         """The settings besides which cameras are down."""
         return [name for name in self.settings if name != "down"]
 
+    def value(self, name: str, value: Any) -> str:
+        """A value of the setting `name` as short text, with its unit."""
+        return words.quantity(value, self.units.get(name, "")) if isinstance(value, int | float) else str(value)
+
     def told(self, row: Mapping[str, Any]) -> str:
         """The settings of one row in words: `T (local) = 0.8; down: cam.1, cam.3`."""
-        parts = [f"{setting_name(name)} = {setting_value(row[name])}" for name in self.others]
+        parts = [f"{setting_name(name)} = {self.value(name, row[name])}" for name in self.others]
         if self.has_failures:
             parts.append(f"down: {short_names(row['down'])}" if row["down"] else "all cameras up")
         return "; ".join(parts) or "the only setting"
@@ -84,7 +95,8 @@ def points_of(sweep: Sweep) -> Points:
     frame = frame.reset_index()
     if "down" in settings:
         frame["down_count"] = frame["down"].map(lambda names: len(cameras_in(names)))
-    return Points(frame, settings)
+    units = {str(name): str(unit) for name, unit in dig(sweep.run, "units", {}).items()}
+    return Points(frame, settings, units)
 
 
 def cameras_in(down: str) -> tuple[str, ...]:
@@ -152,14 +164,11 @@ def by_number_down(points: Points) -> pd.DataFrame:
 
 
 def setting_name(column: str) -> str:
-    """A varied column as people call it: `T (local)` for `exits.local`."""
+    """A varied column as people call it: `T (local)` for `exits.local`, `bandwidth cam → gw` for one of a link."""
     stem, _, last = column.rpartition(".")
+    if stem.startswith("links.") and "->" in stem:
+        return f"{last} {stem.removeprefix('links.').replace('->', ' → ')}"
     return f"T ({last})" if stem in ("exits", "thresholds") else column
-
-
-def setting_value(value: Any) -> str:
-    """A varied value as short text."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _hashable(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis import words
-from analysis.drawing import BYTE_NAME, Plot
-from analysis.figures import accuracy, fleet, timing, traffic, verdicts
+from analysis import cost_chapter, words
+from analysis.drawing import Plot
+from analysis.figures import accuracy, fleet, timing, verdicts
 from analysis.figures.accuracy import PER_SAMPLE
 from analysis.load import Run, as_number, dig
 from analysis.page import Section
@@ -19,7 +18,7 @@ from analysis.tables import Table
 
 def sections(run: Run) -> list[Section]:
     """The chapters that have something to show."""
-    chapters = (_accuracy, _traffic, _fleet, _exits, _cameras, _latency, _faults, _wrong)
+    chapters = (_accuracy, cost_chapter.section, _fleet, _exits, _cameras, _latency, _faults, _wrong)
     told = [chapter(run) for chapter in chapters]
     return [section for section in told if section.plots or any(len(table.frame) for table in section.tables)]
 
@@ -53,74 +52,6 @@ def _accuracy(run: Run) -> Section:
         )
     plots = _some(accuracy.against_bytes(run), accuracy.over_threshold(run))
     return Section("accuracy", "Accuracy against bytes", finding, plots, [table])
-
-
-def _traffic(run: Run) -> Section:
-    per = {part: run.number(f"{PER_SAMPLE}.{part}") for part in traffic.PARTS}
-    payload, eq1, raw = per["payload"], run.number(f"{PER_SAMPLE}.eq1"), run.number(f"{PER_SAMPLE}.raw")
-    everything = sum(value for value in per.values() if math.isfinite(value))
-    finding = f"Each camera sent {words.size(payload)} of payload a sample"
-    if math.isfinite(eq1) and math.isfinite(payload):
-        same = math.isclose(payload, eq1, rel_tol=1e-9)
-        finding += ", exactly what Eq. 1 says" if same else f", where Eq. 1 says {words.size(eq1)}"
-    if raw > payload > 0:
-        finding += f": {words.times(raw / payload)} less than raw offload"
-    if raw > everything > 0:
-        finding += (
-            f". With header, MQTT framing and TCP/IP it is {words.size(everything)}, "
-            f"still {words.times(raw / everything)} less than the bare raw image"
-        )
-    plots = _some(traffic.per_sample(run), traffic.by_link_and_kind(run), traffic.lost(run))
-    tables = [
-        _raw_table(per, eq1, raw),
-        _split_table(run, "by_link", "link"),
-        _split_table(run, "by_kind", "kind"),
-        _fate_table(run),
-    ]
-    return Section("communication", "Communication cost", finding + ".", plots, tables)
-
-
-def _raw_table(per: Mapping[str, float], eq1: float, raw: float) -> Table:
-    def upto(*parts: str) -> float:
-        return sum(per[part] for part in parts)
-
-    rows = [
-        ("raw offload (the image alone)", raw),
-        ("Eq. 1", eq1),
-        ("measured payload", upto("payload")),
-        ("payload + header", upto("payload", "header")),
-        ("payload + header + MQTT framing", upto("payload", "header", "mqtt")),
-        ("payload + header + MQTT framing + TCP/IP (estimate)", upto(*traffic.PARTS)),
-    ]
-    frame = pd.DataFrame([row for row in rows if math.isfinite(row[1])], columns=["counted", "bytes"])
-    frame["of_raw"], frame["less"] = frame["bytes"] / raw, raw / frame["bytes"].where(frame["bytes"] > 0)
-    return Table(
-        "bytes_per_sample", "Bytes per camera and sample, beside raw offload", frame,
-        {"bytes": "size", "of_raw": "percent", "less": "times"},
-        {"bytes": "per camera and sample", "of_raw": "of raw", "less": "less than raw"},
-        "Raw offload is counted without any framing, so the comparison favours it.",
-    )  # fmt: skip
-
-
-def _split_table(run: Run, by: str, what: str) -> Table:
-    frame = traffic.split(run, by).dropna(axis="columns", how="all").rename_axis(what).reset_index()
-    frame[what] = frame[what].astype(str).str.replace("->", "\u00a0→\u00a0")
-    kinds = {
-        **dict.fromkeys([*traffic.PARTS, "total"], "size"),
-        **dict.fromkeys(("messages", "delivered", "lost"), "count"),
-    }
-    return Table(
-        f"bytes_{by}", f"Bytes by {'link' if by == 'by_link' else 'kind of message'}", frame,
-        {name: kind for name, kind in kinds.items() if name in frame}, dict(BYTE_NAME), aside=True,
-    )  # fmt: skip
-
-
-def _fate_table(run: Run) -> Table:
-    frame = traffic.by_fate(run)
-    kinds = {"samples": "count", "messages": "number"} | dict.fromkeys([*traffic.PARTS, "total"], "size")
-    caption = "What a sample cost, by where it ended"
-    note = "Means a sample, over all its cameras and links."
-    return Table("bytes_by_exit", caption, frame, kinds if len(frame) else {}, dict(BYTE_NAME), note, aside=True)
 
 
 def _fleet(run: Run) -> Section:

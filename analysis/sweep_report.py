@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis import words
+from analysis import sweep_cost, words
 from analysis.drawing import Plot
-from analysis.figures import failures, sweeps
+from analysis.figures import failures, pairs, sweeps
 from analysis.load import Sweep, dig, records
 from analysis.page import Page, Section, Tile, listed, shell_line
 from analysis.points import (
@@ -28,6 +28,7 @@ _KINDS: Final = {
     "accuracy": "percent", "accuracy_half": "margin", "payload": "size", "payload_half": "size", "n": "count",
     "less_than_raw": "times", "latency_p95": "seconds", "dropped": "count", "energy": "joules", "cost": "number",
 }  # fmt: skip
+_UNIT_KINDS: Final = {"bit/s": "rate", "s": "seconds"}
 _HEADS: Final = {
     "accuracy_half": "± (95 %)", "payload_half": "± (95 %)", "less_than_raw": "less than raw", "n": "runs",
     "latency_p95": "95 % decided within",
@@ -60,7 +61,7 @@ def verdict(sweep: Sweep, points: Points) -> str:
     best = found[-1]
     text = (
         f"Over {words.count(len(points.frame))} settings accuracy goes from {words.percent(known.accuracy.min())} to "
-        f"{words.percent(known.accuracy.max())}; the best choice is {points.told(best)} "
+        f"{words.percent(known.accuracy.max())}; the best is {points.told(best)} "
         f"({words.percent(best['accuracy'])} at {words.size(best['payload'])} per camera and sample)"
     )
     for row in _one_down(points):
@@ -106,6 +107,7 @@ def sections(sweep: Sweep, points: Points) -> list[Section]:
     """The chapters that have something to show."""
     found = [
         _tradeoff(sweep, points),
+        sweep_cost.section(points, _raw(sweep)),
         *([_failures(points)] if points.has_failures else []),
         _settings(points),
         _failed(sweep),
@@ -121,15 +123,20 @@ def _tradeoff(sweep: Sweep, points: Points) -> Section:
     best = sweeps.front(points)
     table = _table("pareto_front", "The Pareto front, cheapest first", best, points)
     finding = f"{words.count(len(best))} of {words.count(len(points.frame))} settings are on the Pareto front."
-    raw = pd.to_numeric(sweep.index[RAW], errors="coerce").max() if RAW in sweep.index else math.nan
+    raw = _raw(sweep)
     if len(best) and raw > 0:
         top = records(best)[-1]
         finding += (
             f" The most accurate of them takes {words.size(top['payload'])} per camera and sample, "
             f"{words.times(raw / top['payload'])} less than raw offload."
         )
-    plots = _some(sweeps.against_bytes(sweep, points), sweeps.effects(points))
+    plots = _some(sweeps.against_bytes(sweep, points), pairs.pair_map(points), sweeps.effects(points))
     return Section("accuracy", "Accuracy against bytes", finding, plots, [table])
+
+
+def _raw(sweep: Sweep) -> float:
+    """Bytes of raw offload per camera and sample; NaN where the index does not tell."""
+    return float(pd.to_numeric(sweep.index[RAW], errors="coerce").max()) if RAW in sweep.index else math.nan
 
 
 def _failures(points: Points) -> Section:
@@ -168,7 +175,9 @@ def _table(name: str, caption: str, frame: pd.DataFrame, points: Points, *, asid
     if "down" in shown:
         shown["down"] = shown["down"].map(short_names)
     kinds = {c: _KINDS[c] for c in measured} | {
-        c: "number" for c in points.settings if pd.api.types.is_numeric_dtype(frame[c])
+        c: _UNIT_KINDS.get(points.units.get(c, ""), "number")
+        for c in points.settings
+        if pd.api.types.is_numeric_dtype(frame[c])
     }
     return Table(name, caption, shown, kinds, _HEADS | {c: setting_name(c) for c in points.settings}, aside=aside)
 
@@ -199,14 +208,19 @@ def command(sweep: Sweep) -> str:
 def facts(sweep: Sweep, points: Points) -> list[tuple[str, str]]:
     """How the sweep came about."""
     varied = [f"{setting_name(name)}: {points.frame[name].nunique()} values" for name in points.settings]
-    pairs = [
+    about, status = sweep.run, dig(sweep.run, "points", {})
+    told = [
         ("Folder", sweep.folder.resolve().name),
         ("Varied", "; ".join(varied)),
         ("Seeds", words.count(sweep.index["seed"].nunique()) if "seed" in sweep.index else ""),
-        *(
-            (key.capitalize(), listed(value))
-            for key, value in sweep.run.items()
-            if key not in ("scenario", "varied", "argv")
-        ),
+        ("Status", str(about.get("status") or "")),
+        ("Points", listed(status)),
+        ("Shard", str(about.get("shard") or "")),
+        ("Mode", str(dig(about, "point.mode", ""))),
+        ("Started", str(about.get("started") or "")),
+        ("Seed", str(about.get("seed", ""))),
+        ("Versions", listed(dig(about, "versions", {}))),
+        ("Source", str(about.get("git_commit") or "")),
+        ("SHA-256 of the sweep", str(about.get("content") or "")),
     ]
-    return [(label, value) for label, value in pairs if value]
+    return [(label, value) for label, value in told if value]

@@ -24,6 +24,7 @@ _WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
     "times": words.times,
     "points": words.points,
     "margin": words.margin,
+    "rate": words.rate,
 }
 
 

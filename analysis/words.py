@@ -86,6 +86,14 @@ def rate(bits_per_second: float) -> str:
     return f"{number(bits_per_second, 3)}{THIN}bit/s"
 
 
+def quantity(value: float, unit: str) -> str:
+    """An amount in an SI unit as people write it: `24 kbit/s`, `80 s`, `4 W`; without a unit, the number."""
+    writer = {"bit/s": rate, "s": seconds}.get(unit)
+    if writer is not None:
+        return writer(value)
+    return f"{value:g}" + (f"{THIN}{unit}" if unit else "")
+
+
 def joules(value: float) -> str:
     """`3.2 mJ`, `41 J`."""
     if not math.isfinite(value):

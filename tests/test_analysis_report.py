@@ -117,6 +117,35 @@ def test_bytes_by_exit_add_up_to_all_bytes(folder: Path) -> None:
         assert (table[part] * table.samples).sum() == pytest.approx(run.messages[f"{part}_bytes"].sum())
 
 
+def test_bytes_by_node_are_those_it_sent(folder: Path) -> None:
+    run = load.run(folder)
+    table = traffic.by_node(run)
+    sent = run.messages[run.messages.src == "cam.1"]
+    assert table.loc["cam.1", "messages"] == len(sent)
+    assert table.loc["cam.1", "mqtt"] == sent.mqtt_bytes.sum()
+    sizes = [f"{part}_bytes" for part in ("payload", "header", "mqtt", "tcpip")]
+    assert table["total"].sum() == run.messages[sizes].to_numpy(dtype=float).sum()
+
+
+def test_retransmissions_have_their_own_column(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", samples=9)
+    messages = pd.read_parquet(folder / "messages.parquet").assign(attempts=1, retransmitted_bytes=0)
+    messages.loc[messages.src == "cam.2", ["attempts", "retransmitted_bytes"]] = [3, 500]
+    messages.to_parquet(folder / "messages.parquet")
+    table = traffic.by_node(load.run(folder))
+    sent = int((messages.src == "cam.2").sum())
+    assert table.loc["cam.2", ["repeated", "retransmitted"]].tolist() == [2 * sent, 500 * sent]
+    assert table["retransmitted"].sum() == 500 * sent
+
+
+def test_money_is_told_item_by_item(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", samples=9)
+    (folder / "scenario.json").write_text(json.dumps({"tariffs": {"per_mb": 2.0, "per_joule": 0.0}}))
+    table = next(table for table in report.page_of(folder).tables if table.name == "money").frame
+    assert table.item.tolist() == ["traffic", "in all"]
+    assert table.cost.tolist() == pytest.approx([2.0 * load.run(folder).nodes.bytes_up.sum() / 1e6] * 2)
+
+
 def test_expectations_show_pass_and_fail(tmp_path: Path) -> None:
     folder = fake_run.write_run(tmp_path / "run")
     rows = [

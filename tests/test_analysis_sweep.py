@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import load, report, sweep_report
-from analysis.figures import failures, sweeps
+from analysis.figures import failures, pairs, sweeps
 from analysis.points import by_number_down, camera_values, points_of, short_names
 from analysis.statistics import pareto, shapley, wilson
 
@@ -126,6 +126,37 @@ def test_what_the_sweep_recorded_of_itself_is_told(tmp_path: Path) -> None:
     assert points_of(load.sweep(folder)).settings == ("exits.local", "down")
     assert told.command == "fogfleet sweep 'a b.yaml'"
     assert told.title.startswith("street: ")
+
+
+SETTINGS = [(8000.0, 0.5), (8000.0, 0.8), (24000.0, 0.5), (24000.0, 0.8)]
+
+
+def test_two_settings_at_once_with_their_units(tmp_path: Path) -> None:
+    link = "links.cam->gw.bandwidth"
+    rows = [row("", 0.5 + 0.1 * i, 50, **{link: rate, "exits.local": t}) for i, (rate, t) in enumerate(SETTINGS)]
+    folder = write_index(tmp_path / "s", rows).folder
+    about = {"varied": [link, "exits.local"], "units": {link: "bit/s"}}
+    (folder / "sweep.json").write_text(json.dumps(about))
+    sweep = load.sweep(folder)
+    points = points_of(sweep)
+    assert "bandwidth cam → gw = 24\u202fkbit/s; T (local) = 0.5" in [
+        points.told(one) for one in load.records(points.frame)
+    ]
+    drawn = pairs.pair_map(points)
+    assert drawn is not None
+    assert drawn.title == "Accuracy by bandwidth cam → gw and T (local)"
+    texts = [text.get_text() for text in drawn.draw(True).figure.axes[0].texts]
+    assert texts == ["50\u202f%", "60\u202f%", "70\u202f%", "80\u202f%"]
+
+
+def test_the_front_tells_its_bytes_beside_eq_1_and_raw(tmp_path: Path) -> None:
+    per = "bytes.per_device_per_sample"
+    parts = {
+        f"{per}.{name}": value for name, value in (("eq1", 50.0), ("raw", 3000.0), ("header", 30.0), ("mqtt", 70.0))
+    }
+    sweep = write_index(tmp_path / "s", [row("", 0.9, 50.0, **parts), row("cam.0", 0.8, 60.0, **parts)])
+    (table,) = [one for one in sweep_report.page(sweep).tables if one.name == "bytes_by_setting"]
+    assert table.frame[["eq1", "total", "payload_less", "less"]].to_numpy().tolist() == [[50.0, 150.0, 60.0, 20.0]]
 
 
 def test_names_are_shortened_within_a_group() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,29 @@ from analysis.points import (
     cameras_in,
     cameras_of,
     setting_name,
-    setting_value,
     short_names,
     subsets,
 )
 
 MOST_ROWS: Final = 72
 MOST_COLUMNS: Final = 16
+
+
+class _Column(NamedTuple):
+    """The setting that a map's columns stand for; without a name there is one column, the mean."""
+
+    points: Points
+    name: str
+
+    @property
+    def title(self) -> str:
+        return f"accuracy over {setting_name(self.name)}" if self.name else "accuracy"
+
+    def short(self, value: Any) -> str:
+        return self.points.value(self.name, value) if self.name else ""
+
+    def told(self, value: Any) -> str:
+        return f"{setting_name(self.name)} = {self.short(value)}" if self.name else "mean"
 
 
 def heat_table(points: Points) -> tuple[pd.DataFrame, str]:
@@ -61,7 +77,7 @@ def heat_map(points: Points) -> Plot | None:
             width_ratios=(len(cameras), (3.2 if wide else 1.6) * max(len(cameras), len(table.columns))),
         )
         _draw_members(left, [cameras_in(str(down)) for down in table.index], cameras)
-        _draw_cells(drawing, right, table, column, (low, high))
+        _draw_cells(drawing, right, table, (low, high), _Column(points, column))
         return drawing
 
     reading = (
@@ -99,10 +115,10 @@ def _draw_members(axes: Axes, rows: list[tuple[str, ...]], cameras: list[str]) -
     axes.spines[:].set_visible(False)
 
 
-def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, column: str, span: tuple[float, float]) -> None:
+def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, span: tuple[float, float], column: _Column) -> None:
     low, high = span
     for x, value in enumerate(table.columns):
-        setting = f"{setting_name(column)} = {setting_value(value)}" if column else "mean"
+        setting = column.told(value)
         for y, (down, accuracy) in enumerate(table[value].items()):
             if math.isnan(float(accuracy)):
                 continue
@@ -113,9 +129,9 @@ def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, column: str, 
             cell.set_in_layout(False)  # hundreds of cells: the axes alone decide the layout
             drawing.hover(cell, f"down: {short_names(str(down))}; {setting}: {words.percent(float(accuracy))}")
     axes.set_xlim(-0.5, len(table.columns) - 0.5)
-    axes.set_xticks(range(len(table.columns)), [setting_value(value) if column else "" for value in table.columns])
+    axes.set_xticks(range(len(table.columns)), [column.short(value) for value in table.columns])
     axes.xaxis.tick_top()
-    axes.set_title(f"accuracy over {setting_name(column)}" if column else "accuracy", fontweight="normal", fontsize=8)
+    axes.set_title(column.title, fontweight="normal", fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

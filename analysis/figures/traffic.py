@@ -29,6 +29,23 @@ def split(run: Run, by: str) -> pd.DataFrame:
     return frame.sort_values("total", ascending=False, kind="stable")
 
 
+def by_node(run: Run) -> pd.DataFrame:
+    """What each node sent, in the same parts, largest first; summed over the sites, `repeated` counts transmissions."""
+    sizes = {f"{part}_bytes": part for part in PARTS}
+    sent = run.messages[["src", "attempts", *sizes]].rename(columns=sizes)
+    if sent.empty:
+        return pd.DataFrame()
+    told = [part for part in PARTS if sent[part].notna().any()]
+    sent[told] = sent[told].astype(float)
+    groups = sent.groupby("src")
+    frame = groups[told].sum()
+    frame.insert(0, "messages", groups.size())
+    if sent.attempts.notna().any():
+        frame.insert(1, "repeated", (sent.attempts - 1).clip(lower=0).groupby(sent.src).sum().astype(int))
+    frame["total"] = frame[told].sum(axis=1)
+    return frame.sort_values("total", ascending=False, kind="stable")
+
+
 def by_fate(run: Run) -> pd.DataFrame:
     """What a sample cost by where it ended: samples, messages and mean bytes a sample, over all links."""
     keys, sizes = ["site", "sample"], {f"{part}_bytes": part for part in PARTS}
@@ -66,12 +83,12 @@ def per_sample(run: Run) -> Plot | None:
         axes = drawing.figure.add_subplot()
         colours = {**BYTE_COLOUR, "raw": LIGHT["red"], "eq1": LIGHT["sky"]}
         for place, (label, values) in enumerate(reversed(rows)):
-            end = _stack(drawing, axes, place, label, values, colours)
+            end = stack(drawing, axes, place, label, values, colours)
             less = f", {words.times(raw / end)} less" if label != "raw offload" and end and raw > end else ""
             axes.annotate(f"{words.size(end)}{less}", (end, place), (4, 0), textcoords="offset points", va="center")
         axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)])
         axes.set_xlim(0, 1.25 * max(everything, raw if math.isfinite(raw) else 0, 1e-9))
-        _legend(axes, wide)
+        legend(axes, wide)
         axes.set_xlabel("bytes per camera and sample")
         axes.xaxis.set_major_formatter(lambda value, _place: words.count(value))
         axes.locator_params(axis="x", nbins=8 if wide else 4)
@@ -104,7 +121,7 @@ def by_link_and_kind(run: Run) -> Plot | None:
         grid = drawing.figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=lengths)
         for axes, (title, frame) in zip(grid[:, 0], panels, strict=True):
             for place, (label, row) in enumerate(frame[::-1].iterrows()):
-                end = _stack(drawing, axes, place, str(label), {part: row[part] for part in PARTS}, BYTE_COLOUR)
+                end = stack(drawing, axes, place, str(label), {part: row[part] for part in PARTS}, BYTE_COLOUR)
                 axes.annotate(
                     words.size(end), (end, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5
                 )
@@ -115,7 +132,7 @@ def by_link_and_kind(run: Run) -> Plot | None:
             axes.locator_params(axis="x", nbins=6 if wide else 3)
             axes.margins(x=0.16 if wide else 0.3)
             calm(axes, "x")
-        _legend(grid[-1, 0], wide, below=True)
+        legend(grid[-1, 0], wide, below=True)
         return drawing
 
     first = split(run, "by_link")
@@ -160,9 +177,10 @@ def lost(run: Run) -> Plot | None:
     )
 
 
-def _stack(
+def stack(
     drawing: Drawing, axes: Axes, place: int, label: str, values: dict[str, float], colours: dict[str, str]
 ) -> float:
+    """Draws one bar of parts at `place`; what is unknown is left out. Returns where it ends."""
     left = 0.0
     for part, value in values.items():
         if math.isfinite(value) and value > 0:
@@ -172,13 +190,14 @@ def _stack(
     return left
 
 
-def _legend(axes: Axes, wide: bool, *, below: bool = False) -> None:
+def legend(axes: Axes, wide: bool, *, below: bool = False) -> None:
+    """Names the parts that bytes are counted in."""
     for part, name in BYTE_NAME.items():
         axes.barh(0, 0, color=BYTE_COLOUR[part], label=name)
     where: dict[str, Any] = (
         {"loc": "upper left", "bbox_to_anchor": (0, -0.3)} if below else {"loc": "lower left", "bbox_to_anchor": (0, 1)}
     )
-    axes.legend(ncols=4 if wide else 2, borderaxespad=0.2, handlelength=1, handleheight=1, **where)
+    axes.legend(ncols=5 if wide else 2, borderaxespad=0.2, handlelength=1, handleheight=1, **where)
 
 
 def _arrow(name: str) -> str:

@@ -10,10 +10,15 @@ from sim.cli.options import RUNS, format_option
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: FOLDER/report.html.")
-def report(folder: Path | None, output: Path | None) -> None:
-    """Write the report of a run or a sweep.
+@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: FOLDER/report.html; report.html here for several folders.",
+)
+def report(folders: tuple[Path, ...], output: Path | None) -> None:
+    """Write the report of a run or a sweep, or of several side by side.
 
     It is one HTML page, with figures (PNG, SVG) and tables (CSV) beside it.
     Without FOLDER, of the newest run below runs/.
@@ -21,10 +26,11 @@ def report(folder: Path | None, output: Path | None) -> None:
     \b
     Example:
       fogfleet report runs/six-cameras/20261121-081500-1a2b3c4d -o report.html
+      fogfleet report runs/six-cameras/A runs/six-cameras/B runs/sweep-failures/sweep-1a2b3c4d -o all.html
     """
     from analysis import report as reports
 
-    click.echo(f"Wrote {reports.build(folder or _newest(), output)}")
+    click.echo(f"Wrote {reports.build(folders or [_newest()], output)}")
 
 
 @click.command()

@@ -75,12 +75,14 @@ def sweep(scenario: Scenario, options: Options, progress: Progress = lambda stat
     """Runs the sweep block of a scenario, or what is missing of it, and writes the tables.
 
     Raises:
-        ScenarioError: some points are impossible; nothing has been run.
+        ScenarioError: some points are impossible; nothing has been run or written.
+        SetupError: the cluster cannot be reached; nothing has been written.
         FogFleetError: what concerns all points (a full disk, a cluster that is gone); results so far are kept.
     """
     pool = choose(options.executor, options.jobs)
     try:
         found = planned(scenario, options)
+        pool.executor()  # a cluster that cannot be reached is told of before anything is written
         folder = Folder.of(scenario, options.mode, options.out, options.shard)
         with Store(folder.path, fresh=options.force) as results:
             return _Run(scenario, options, folder, pool, progress).finish(found, results)
