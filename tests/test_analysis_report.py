@@ -134,8 +134,8 @@ def test_retransmissions_have_their_own_column(tmp_path: Path) -> None:
     messages.to_parquet(folder / "messages.parquet")
     table = traffic.by_node(load.run(folder))
     sent = int((messages.src == "cam.2").sum())
-    assert table.loc["cam.2", ["repeated", "retransmitted"]].tolist() == [2 * sent, 500 * sent]
-    assert table["retransmitted"].sum() == 500 * sent
+    assert dict(table["repeated"])["cam.2"] == 2 * sent
+    assert {name: size for name, size in table["retransmitted"].items() if size} == {"cam.2": 500 * sent}
 
 
 def test_money_is_told_item_by_item(tmp_path: Path) -> None:
