@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brokers.api import Counters
 
+_NOT_AUTHORIZED = 0x87
 _PUBLISH, _PUBACK, _PUBREC, _PUBREL, _PUBCOMP = 3, 4, 5, 6, 7
 
 
@@ -19,6 +20,14 @@ def publish_topic(frame: bytes | bytearray) -> tuple[str, int, int]:
         qos,
         int.from_bytes(frame[end : end + 2]) if qos else 0,
     )
+
+
+def refused_publish(code: int, topic: str) -> str:
+    """A sentence about a PUBACK or PUBREC that says no."""
+    what = f"the broker refuses a publish on {topic!r} (reason code {code:#04x}"
+    if code != _NOT_AUTHORIZED:
+        return f"{what})"
+    return f"{what}, not authorised): its access control list gives this client's account other topics"
 
 
 class Accounts:

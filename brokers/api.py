@@ -30,12 +30,14 @@ class Identity:
         will_topic: where `b"online"` is retained on connecting and `will_payload` after a death.
         will_payload: the last will.
         subscriptions: exact topics or MQTT filters; no two of them should overlap.
+        account: whose credentials it enters with, at a broker that has one account a node.
     """
 
     client_id: str
     will_topic: str
     will_payload: bytes
     subscriptions: tuple[str, ...]
+    account: str = ""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from brokers import embedded, mosquitto
+from brokers.address import parse_url, without_secret
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Carrier, Identity, Notice
 from brokers.client import Pool, silent
 from brokers.memory import MemoryCarrier
@@ -58,6 +59,16 @@ def open_carrier(
             )
 
 
+def check_choice(choice: str) -> None:
+    """Refuses a URL that `open_carrier` would refuse, before it can get into a log.
+
+    Raises:
+        BrokerError: as `brokers.address.parse_url`.
+    """
+    if "@" in choice or "://" in choice:
+        parse_url(choice)
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A broker that works: what it is, and seconds for one message at QoS 1 to go there and back."""
@@ -102,7 +113,9 @@ def _server(choice: str, durable: bool, notice: Notice) -> Server:
     if choice == "embedded":
         return embedded.Server(durable=durable)
     if choice != "auto":
-        raise BrokerError(f"{choice!r} is no broker; choose auto, memory, mosquitto, embedded or mqtt[s]://host:port")
+        raise BrokerError(
+            f"{without_secret(choice)!r} is no broker; choose auto, memory, mosquitto, embedded or mqtt[s]://host:port"
+        )
     if not embedded.installed():
         raise BrokerError(f"there is no broker here. {mosquitto.MISSING}; {embedded.MISSING}")
     notice(

@@ -62,7 +62,7 @@ class Pool:
         self.protocol = protocol
         self.counters = Counters()
         self._url = url
-        self._address = parse_url(url)
+        self._address = parse_url(url, anonymous=server is not None)
         self._persistent = persistent
         self._fast = fast
         self._notice = notice
@@ -268,10 +268,11 @@ class Pool:
 
     def _ask_version(self) -> str:
         """What the broker calls itself in its `$SYS` tree, if it has one and shows it."""
-        name = f"{self._connections[0].identity.client_id}-version"
+        first = self._connections[0].identity
+        name, own = f"{first.client_id}-version", f"{first.will_topic}/version"
         asking = Pool(self._url, version="", protocol=self.protocol, patience_s=_VERSION_S)
         try:
-            asking.connect([Identity(name, f"fogfleet/{name}", b"", (_VERSION_TOPIC,))])
+            asking.connect([Identity(name, own, b"", (_VERSION_TOPIC,), first.account)])
             answer = asking.peek(0, _VERSION_TOPIC, _VERSION_S)
         except BrokerError:
             answer = None

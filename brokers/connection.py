@@ -10,7 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from brokers.accounts import Accounts
+from brokers.accounts import Accounts, refused_publish
 from brokers.api import MQTT_5, ONLINE, Identity
 from brokers.fastpath import FastPath
 from brokers.framing import MAX_PACKET
@@ -48,6 +48,7 @@ class Connection(Wire):
     """A client, and the socket that its paho client sees.
 
     Attributes:
+        access: what it enters with.
         answered: a broker answered CONNECT, and not with `refusal`.
         ready: connected and subscribed.
         born: the birth message is acknowledged.
@@ -57,12 +58,13 @@ class Connection(Wire):
     """
 
     __slots__ = (
-        "_accounts", "_at", "_birth_mid", "_frame", "answered", "born", "client", "excused", "fast", "held",
+        "_accounts", "_at", "_birth_mid", "_frame", "access", "answered", "born", "client", "excused", "fast", "held",
         "identity", "index", "max_packet", "ready", "refusal",
     )  # fmt: skip
 
     def __init__(self, index: int, identity: Identity, hub: Hub) -> None:
-        super().__init__(hub)
+        self.access = hub.address.keyring.access(identity.account)
+        super().__init__(hub, self.access.tls)
         self.index = index
         self.identity = identity
         self._frame = b""
@@ -161,7 +163,8 @@ class Connection(Wire):
     def _on_acknowledgement(self, frame: bytes) -> None:
         """Looks into a PUBACK or PUBREC: paho overlooks a refusal at QoS 2, and its callback costs much at QoS 0."""
         if len(frame) > 4 and frame[4] >= 0x80:
-            self.trouble(f"the broker refuses a publish (reason code {frame[4]:#04x})")
+            message = self.client._out_messages.get(int.from_bytes(frame[2:4]))
+            self.trouble(refused_publish(frame[4], message.topic if message else "a topic of ours"))
         if int.from_bytes(frame[2:4]) == self._birth_mid:
             self.born = True
 
@@ -199,8 +202,8 @@ class Connection(Wire):
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
         client.will_set(identity.will_topic, identity.will_payload, qos=1, retain=True)
-        if hub.address.username is not None:
-            client.username_pw_set(hub.address.username, hub.address.password)
+        if self.access.username is not None:
+            client.username_pw_set(self.access.username, self.access.password)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from brokers.accounts import publish_topic, refused_publish
 from brokers.api import MQTT_5
 from brokers.framing import varint
 from brokers.mailbox import Box
@@ -85,10 +86,11 @@ class FastPath:
         size = stop - body
         if size != 2 and not (self._properties and size > 2):
             return None
-        if self.unacknowledged.pop(data[body] << 8 | data[body + 1], None) is None:
+        frame = self.unacknowledged.pop(data[body] << 8 | data[body + 1], None)
+        if frame is None:
             return None
         if size > 2 and data[body + 2] >= _FAILURE:
-            self._trouble(f"the broker refuses a publish (reason code {data[body + 2]:#04x})")
+            self._trouble(refused_publish(data[body + 2], publish_topic(frame)[0]))
         return b""
 
     def _box(self, topic: bytes) -> Box | None:

@@ -71,15 +71,17 @@ class Loop:
 
     def poll(self, timeout_s: float) -> bool:
         """Flushes, then waits for at most `timeout_s` for sockets to act on; True if there were any."""
+        watched = len(self)
         self.flush()
-        events = self._selector.select(timeout_s)
+        ended = len(self) < watched  # a write can find out that a connection is gone; then nothing more comes from it
+        events = self._selector.select(0 if ended else timeout_s)
         for key, mask in events:
             endpoint: Driven = key.data
             if mask & selectors.EVENT_WRITE:
                 self._unblock(key, endpoint)
             if mask & selectors.EVENT_READ:
                 endpoint.read()
-        return bool(events)
+        return ended or bool(events)
 
     def close(self) -> None:
         """Gives the selector back."""

@@ -56,10 +56,11 @@ class Wire(ABC):
         lost: why there is no connection; empty while there is one.
     """
 
-    __slots__ = ("_need", "_out", "_rest", "ended", "hub", "lost", "reached", "sock")
+    __slots__ = ("_need", "_out", "_rest", "_tls", "ended", "hub", "lost", "reached", "sock")
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, tls: ssl.SSLContext | None = None) -> None:
         self.hub = hub
+        self._tls = tls
         self.sock: socket.socket | None = None
         self._out = bytearray()
         self._rest = bytearray()
@@ -89,16 +90,16 @@ class Wire(ABC):
         family, where = hub.resolved
         self.sock = sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.tls is not None:
+        if self._tls is not None:
             sock.settimeout(_TLS_CONNECT_S)
             sock.connect(where)
-            self.sock = sock = address.tls.wrap_socket(sock, server_hostname=address.host)
+            self.sock = sock = self._tls.wrap_socket(sock, server_hostname=address.host)
         sock.setblocking(False)
-        if address.tls is None:
+        if self._tls is None:
             code = sock.connect_ex(where)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code))
-        hub.loop.add(sock, self, connecting=address.tls is None)
+        hub.loop.add(sock, self, connecting=self._tls is None)
 
     def append(self, data: bytes | bytearray) -> None:
         """Collects output; the loop writes it out."""

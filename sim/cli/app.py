@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sim.cli.broker import broker
 from sim.cli.exits import end_on_sigterm, exits
 from sim.cli.export import export
 from sim.cli.fuzzing import fuzz
@@ -62,6 +63,7 @@ for _command in (
     reproduce,
     export,
     fuzz,
+    broker,
 ):
     app.add_command(_command)
 

@@ -1,5 +1,6 @@
 """Builds and runs one world: scenario, network, broker, clock. `load`, `prepare` and `simulate` are the door."""
 
+from sim.world.accounts import accounts
 from sim.world.curve import exit_accuracies
 from sim.world.prepare import Prepared, build, json_schema, load, prepare
 from sim.world.rehearse import rehearse
@@ -16,6 +17,7 @@ __all__ = [
     "RunResult",
     "Snapshot",
     "Telemetry",
+    "accounts",
     "build",
     "exit_accuracies",
     "json_schema",

@@ -17,6 +17,7 @@ from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node, Services
 from sim.scenario import NodeInstance, Scenario
+from sim.world.accounts import account_name
 from sim.world.plan import Plan
 from sim.world.routes import route
 
@@ -50,6 +51,7 @@ def _identity(plan: Plan, run: str, site: str, name: str) -> Identity:
         will_topic=wire.topic(run, home, name, wire.STATUS),
         will_payload=OFFLINE,
         subscriptions=tuple(topics),
+        account=account_name(home, name),
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from platform import platform, python_version
 from typing import Any, Final, Literal
 
-from brokers.choose import open_carrier
+from brokers.address import without_secret
+from brokers.choose import check_choice, open_carrier
 from sim.ddnn import Inference
 from sim.ledger.folder import RunFolder
 from sim.scenario import Scenario
@@ -72,6 +73,8 @@ def simulate(
         FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C (which a live run turns into
             a result of exit code 130, with all tables of what had been due by then).
     """
+    if mode != "virtual":
+        check_choice(broker)
     run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     folder = RunFolder(out / scenario.name, run_id)
     record = _record(scenario, mode, speed, argv, run_id)
@@ -184,7 +187,7 @@ def _record(scenario: Scenario, mode: Mode, speed: float, argv: Sequence[str], r
         "seed": scenario.seed,
         "mode": mode,
         **({"speed": speed} if mode == "live" else {}),
-        "argv": list(argv),
+        "argv": [without_secret(word) for word in argv],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": python_version(), "platform": platform(), **versions()},
         "git_commit": git_commit(),
