@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +32,7 @@ NAME: Final = {
     "local_exit": "leave locally",
     "failout": "with failout",
     "no_failout": "without failout",
+    "one_failed": "one camera failed",
 }
 HOW: Final = (
     "Filled marks are ours (mean over the seeds; upright lines are one standard deviation); hollow ones published."
@@ -180,6 +183,54 @@ def failed(frame: pd.DataFrame) -> Plot:
     )
 
 
+def recipes(frame: pd.DataFrame) -> Plot:
+    """Both ways to train: accuracy at the exits, and with one camera failed."""
+    names = ("local", "cloud", "overall", "one_failed")
+    places = np.arange(len(names))
+
+    def draw(wide: bool) -> Drawing:
+        drawing = Drawing(figure(wide, 3.0, 3.4))
+        axes = calm(drawing.figure.add_subplot())
+        handles = []
+        for (_, row), colour, shift in zip(
+            frame.iterrows(), (LIGHT["blue"], LIGHT["orange"]), (-0.1, 0.1), strict=True
+        ):
+            turned = pd.DataFrame(
+                {"overall": [row[name] for name in names], "overall_sd": [row[f"{name}_sd"] for name in names]}
+            )
+            texts = [f"recipe {row['recipe']}, {NAME[name]}" for name in names]
+            _ours(drawing, axes, turned, places + shift, "overall", texts, line=False, colour=colour)
+            handles.append(Line2D([], [], color=colour, marker="o", linestyle="none", label=f"ours, {row['recipe']}"))
+        theirs = [frame[f"{name}_published"].iloc[0] if f"{name}_published" in frame else np.nan for name in names]
+        axes.plot(places, theirs, **_hollow("overall", MUTED), linestyle="none")
+        handles.append(Line2D([], [], **_hollow("overall", MUTED), linestyle="none", label="published"))
+        axes.set_xticks(places, [NAME[name] for name in names])
+        percent_axis(axes)
+        axes.set_ylabel("accuracy")
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, borderaxespad=0)
+        return drawing
+
+    return Plot(
+        "recipes",
+        "The published recipe and the default one",
+        f"{HOW} One camera failed: the mean over the cameras, nothing retrained.",
+        "; ".join(f"{row['recipe']}: {words.percent(row['overall'])} overall" for _, row in frame.iterrows()),
+        draw,
+    )
+
+
+def signed(plot: Plot, text: str) -> Plot:
+    """The same figure with a line below it that says how it was made, so that it can stand without its page."""
+
+    def draw(wide: bool) -> Drawing:
+        drawing = plot.draw(wide)
+        lines = textwrap.fill(text, 150 if wide else 74)
+        drawing.figure.supxlabel(lines, x=0.01, ha="left", fontsize=6.5, color=MUTED)
+        return drawing
+
+    return replace(plot, draw=draw)
+
+
 def by_number(numbers: pd.DataFrame, expected: pd.DataFrame, missing: str) -> Plot:
     """All subsets: mean accuracy by number of failed cameras, and expected accuracy by failure probability."""
     counted = numbers[numbers["down_count"] != "all subsets"]
@@ -194,6 +245,7 @@ def by_number(numbers: pd.DataFrame, expected: pd.DataFrame, missing: str) -> Pl
             left.plot(down, counted[f"{name}_worst"], color=COLOUR[name], linewidth=0.9, linestyle=(0, (1, 1.5)))
             texts = [f"each fails with {words.percent(p)}" for p in expected["failure_probability"]]
             _ours(drawing, calm(right), expected, expected["failure_probability"], name, texts)
+        left.set_xticks(list(down))
         _finish(drawing, left, names, "cameras that are down (dotted: the worst subset)", wide, published=False)
         percent_axis(right, "x")
         return _finish(drawing, right, (), "probability that a camera is down", wide)

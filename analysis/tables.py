@@ -47,6 +47,8 @@ class Table:
     kinds: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    spreads: Mapping[str, str] = field(default_factory=dict)
+    """Column -> the column of its standard deviation, which is shown behind it: `95.1 ± 0.4 %`."""
     aside: bool = False
     """Whether a figure shows the same already, so that the page keeps the table folded."""
     file: str = ""
@@ -65,14 +67,21 @@ class Table:
     @property
     def columns(self) -> list[tuple[str, bool]]:
         """(heading, whether numeric) of each column."""
-        return [(self.heads.get(name, name), name in self.kinds) for name in map(str, self.frame.columns)]
+        return [(self.heads.get(name, name), name in self.kinds) for name in self._names]
 
     @property
     def shown(self) -> list[list[Cell]]:
         """The first rows, for people."""
         names = [str(name) for name in self.frame.columns]
-        records = self.frame.head(SHOWN_ROWS).itertuples(index=False, name=None)
-        return [[self._cell(name, value) for name, value in zip(names, row, strict=True)] for row in records]
+        tuples = self.frame.head(SHOWN_ROWS).itertuples(index=False, name=None)
+        rows = [dict(zip(names, row, strict=True)) for row in tuples]
+        return [
+            [self._cell(name, row[name], row.get(self.spreads.get(name, ""))) for name in self._names] for row in rows
+        ]
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name in map(str, self.frame.columns) if name not in self.spreads.values()]
 
     @property
     def hidden(self) -> int:
@@ -83,10 +92,13 @@ class Table:
         """Every row, unrounded."""
         return str(self.frame.to_csv(index=False, lineterminator="\n"))
 
-    def _cell(self, name: str, value: Any) -> Cell:
+    def _cell(self, name: str, value: Any, spread: Any = None) -> Cell:
         if name not in self.kinds:
             text = "" if value is None or value is pd.NA or value != value else str(value)
             return Cell(text, text, numeric=False)
         known = value is not None and value is not pd.NA and math.isfinite(float(value))
         amount = float(value) if known else math.nan
-        return Cell(_WRITERS[self.kinds[name]](amount), repr(amount) if known else "", numeric=True)
+        text = _WRITERS[self.kinds[name]](amount)
+        if known and spread is not None and spread is not pd.NA and math.isfinite(float(spread)):
+            text = words.with_spread(amount, float(spread), self.kinds[name])
+        return Cell(text, repr(amount) if known else "", numeric=True)

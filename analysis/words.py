@@ -55,6 +55,14 @@ def margin(half: float) -> str:
     return UNKNOWN if not math.isfinite(half) else f"±{100 * half:.1f}{THIN}points"
 
 
+def with_spread(mean: float, deviation: float, kind: str) -> str:
+    """`95.1 ± 0.4 %` of a mean and its standard deviation; `kind` is `percent`, `size` or anything else."""
+    factor, unit = {"percent": (100, "%"), "size": (1, "B")}.get(kind, (1, ""))
+    digits = 1 if unit else 3
+    told = f"{factor * mean:.{digits}f} ± {factor * deviation:.{digits}f}"
+    return f"{told}{THIN}{unit}" if unit else told
+
+
 def size(value: float) -> str:
     """Bytes with a decimal prefix: `48 B`, `12.3 kB`, `4.56 MB`."""
     if not math.isfinite(value):
@@ -110,6 +118,11 @@ def times(value: float) -> str:
     if not math.isfinite(value):
         return UNKNOWN
     return f"{number(value, 2 if value < 10 else 3) if value < 100 else count(value)}×"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def joined(parts: list[str]) -> str:

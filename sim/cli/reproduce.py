@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.reproduce.tables import Result
 
 # Not taken from sim.reproduce: --help has to stay quick. A test compares them.
-NAMES: Final = ("table1", "table2", "fig8", "fig9", "fig10", "subsets")
+NAMES: Final = ("table1", "table2", "fig8", "fig9", "fig10", "recipes", "subsets")
 
 
 @click.command()
@@ -66,7 +66,8 @@ def reproduce(
 
     Every figure comes out of simulated runs in `virtual` mode. OUT gets a CSV named after each table or figure, the
     figures as PNG and SVG, and report.html. Trained networks and simulated points are kept: the same command again
-    does only what is missing. `subsets` is not in the paper: all failures without retraining.
+    does only what is missing. Not in the paper are `recipes` (two ways to train) and `subsets` (all failures without
+    retraining).
 
     \b
     Example:

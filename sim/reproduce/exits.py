@@ -49,7 +49,21 @@ def _about_pairs(rows: Sequence[Row]) -> list[str]:
             f"Unlike the published result, MP-CC is not the best pair: overall it is {points(behind)} behind "
             f"{top['pair']}."
         )
-    return [verdict, f"{told_best[0].upper()}{told_best[1:]}."]
+    spreads = [_about_spread(rows, name) for name in ("local", "cloud")]
+    return [verdict, f"{told_best[0].upper()}{told_best[1:]}.", *spreads]
+
+
+def _about_spread(rows: Sequence[Row], name: str) -> str:
+    """How much the choice of the pair matters at one exit, here and as published."""
+    ours, theirs = ([row[column] for row in rows] for column in (name, f"{name}_published"))
+    widths = max(ours) - min(ours), max(theirs) - min(theirs)
+    where = "At the local exit" if name == "local" else "In the cloud"
+    kind = "Unlike the published table: " if widths[0] < widths[1] / 2 else ""
+    start = where[0].lower() + where[1:] if kind else where
+    return (
+        f"{kind}{start} the best and the worst pair are {points(widths[0])} apart (published, unverified: "
+        f"{points(widths[1])})."
+    )
 
 
 def table2(lab: Lab) -> Result:
@@ -84,6 +98,7 @@ def _about_thresholds(rows: Sequence[Row], local: float, cloud: float) -> list[s
             f"Unlike the published result, no threshold lets 60 % leave locally within half a point of the best "
             f"({percent(best)}) and at {BYTES} bytes or less."
         )
+    said.append(_about_cloud(best, cloud))
     gaps = {row["threshold"]: row["local_exit"] - row["local_exit_published"] for row in rows}
     widest = max(gaps, key=lambda threshold: abs(gaps[threshold]))
     if abs(gaps[widest]) > 0.1:
@@ -93,6 +108,16 @@ def _about_thresholds(rows: Sequence[Row], local: float, cloud: float) -> list[s
             "published, so thresholds do not carry over from one network to the other."
         )
     return said
+
+
+def _about_cloud(best: float, cloud: float) -> str:
+    """Whether local exits make the whole better than the cloud alone, as published."""
+    theirs, ends = max(row["overall"] for row in published.THRESHOLDS.values()), published.ENDS["cloud"]
+    said = f"At the best threshold {percent(theirs)} are published, more than the cloud's own {percent(ends)}; "
+    gain = best - cloud
+    if gain > NEAR:
+        return f"{said}so it is here: {points(gain)} more."
+    return f"{said}unlike that, here it is as good as the cloud alone ({percent(cloud)}), not better."
 
 
 def fig9(lab: Lab) -> Result:

@@ -13,6 +13,7 @@ from sim.errors import SetupError
 from sim.reproduce.cameras import POLICIES, fig8, fig10, policy_of
 from sim.reproduce.exits import fig9, table1, table2
 from sim.reproduce.lab import Lab
+from sim.reproduce.recipes import recipes
 from sim.reproduce.subsets import subsets
 from sim.reproduce.tables import Result, as_csv
 from sim.world.run import git_commit, versions
@@ -23,6 +24,7 @@ EXPERIMENTS: Final[Mapping[str, Callable[[Lab], Result]]] = {
     "fig8": fig8,
     "fig9": fig9,
     "fig10": fig10,
+    "recipes": recipes,
     "subsets": subsets,
 }
 ABOUT: Final = "reproduce.json"
