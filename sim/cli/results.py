@@ -18,7 +18,7 @@ from sim.cli.options import RUNS, format_option
     help="Default: FOLDER/report.html; report.html here for several folders.",
 )
 def report(folders: tuple[Path, ...], output: Path | None) -> None:
-    """Write the report of a run or a sweep, or of several side by side.
+    """Write the report of runs and sweeps, alone or side by side.
 
     It is one HTML page, with figures (PNG, SVG) and tables (CSV) beside it.
     Without FOLDER, of the newest run below runs/.
