@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from brokers.address import parse_url
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Counters, Identity, Notice
@@ -12,6 +13,7 @@ from brokers.connection import Connection
 from brokers.framing import publish_bytes
 from brokers.loop import FLUSH_BYTES, Loop, raise_descriptor_limit
 from brokers.mailbox import Mail
+from brokers.outages import Outages
 from brokers.refusals import explain, speaks_another_version
 from brokers.server import Server
 from brokers.wire import Hub
@@ -28,7 +30,7 @@ def silent(_: str) -> None:
     """A notice that nobody reads."""
 
 
-class Pool:
+class Pool(Outages):
     """Many MQTT clients in one thread; a `brokers.api.Carrier`.
 
     Args:
@@ -188,57 +190,17 @@ class Pool:
 
     # -- outages
 
-    def arrived(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bool:
-        """Whether a payload has come, or comes within `patience_s`; it is left where it is."""
-        payload = self.take(receiver, topic, expected, patience_s)
-        if payload is not None:
-            self._mail.box(receiver, topic).queue.appendleft(payload)
-        return payload is not None
-
-    def recall(self, receiver: int, topic: str, payload: bytes) -> bool:
-        """Takes back a `discard` whose payload has not come; False where there is none."""
-        return self._mail.box(receiver, topic).recall(payload)
-
-    def unclaimed(self) -> Iterator[tuple[int, str, bytes]]:
-        """(receiver, topic, payload) of everything that came and was neither taken nor discarded."""
-        return self._mail.unclaimed_payloads()
-
-    def owed(self) -> int:
-        """How many discarded payloads have not come."""
-        return self._mail.owed()
-
-    def announce_outage(self) -> None:
-        """From now until `reconnect`, lost connections are no errors: `take` returns None without them."""
-        self._outage = True
-
-    def reset(self, index: int) -> None:
-        """Closes one client's socket without a word, as a crash would: the broker sends its last will."""
-        self._connections[index].cut("reset by us")
-
-    def reconnect(self) -> None:
-        """Brings back every client that lost its connection: all subscribed before anything is sent again.
-
-        Unacknowledged messages at QoS 1 and 2 are then sent again, marked as duplicates.
+    def usurp(self, index: int) -> Pool:
+        """Connects a stranger under the name of a client, whom the broker throws out; returns the stranger.
 
         Raises:
-            BrokerError: the broker does not take them back.
+            BrokerError: the broker does not take the stranger, or keeps both.
         """
-        self._outage = True
-        while self._loop.poll(0):
-            pass
-        self._troubles.clear()
-        self._outage = False
-        missing = [connection for connection in self._connections if connection.sock is None]
-        for connection in missing:
-            connection.held = bytearray()
-        self._join(missing)
-        for connection in missing:
-            connection.release()
-        self._bear(missing)
-
-    def missing(self) -> list[int]:
-        """Indices of the clients that have no connection."""
-        return [connection.index for connection in self._connections if connection.sock is None]
+        identity = replace(self._connections[index].identity, subscriptions=())
+        stranger = Pool(self._url, version="", protocol=self.protocol, persistent=self._persistent, server=self.server)
+        stranger.connect([identity])
+        self._excuse([self._connections[index]])
+        return stranger
 
     # -- connecting
 

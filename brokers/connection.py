@@ -54,12 +54,13 @@ class Connection(Wire):
         born: the birth message is acknowledged.
         excused: the end of the connection is our own doing.
         held: PUBLISH and PUBREL frames kept back until every subscriber is there again, or None.
+        mute: it subscribes to nothing when it connects.
         max_packet: the largest packet that the broker takes, in bytes.
     """
 
     __slots__ = (
         "_accounts", "_at", "_birth_mid", "_frame", "access", "answered", "born", "client", "excused", "fast", "held",
-        "identity", "index", "max_packet", "ready", "refusal",
+        "identity", "index", "max_packet", "mute", "ready", "refusal",
     )  # fmt: skip
 
     def __init__(self, index: int, identity: Identity, hub: Hub) -> None:
@@ -71,7 +72,7 @@ class Connection(Wire):
         self._at = 0
         self._birth_mid: int | None = None
         self._accounts = Accounts(hub.counters, hub.session_topics)
-        self.answered = self.ready = self.born = self.excused = False
+        self.answered = self.ready = self.born = self.excused = self.mute = False
         self.refusal: ReasonCode | None = None
         self.held: bytearray | None = None
         self.max_packet = MAX_PACKET
@@ -80,10 +81,16 @@ class Connection(Wire):
 
     # -- the session
 
-    def connect(self) -> None:
-        """Starts connecting; `ready` tells when it is done, `lost` and `refusal` why it failed."""
+    def connect(self, *, afresh: bool = False) -> None:
+        """Starts connecting; `ready` tells when it is done, `lost` and `refusal` why it failed.
+
+        A session that the broker still has for this client is gone if it connects `afresh`.
+        """
         self.refusal, self.lost = None, ""
         self.excused = self.answered = False
+        if self.hub.protocol == MQTT_5:
+            # never just the first time, paho's default: Mosquitto 2.0.11 does not save sessions begun clean
+            self.client._clean_start = afresh or not self.hub.persistent
         try:
             self.client.reconnect()
         except OSError as error:
@@ -91,7 +98,8 @@ class Connection(Wire):
             self.close()
 
     def give_birth(self) -> None:
-        """Publishes the retained birth message."""
+        """Publishes the retained birth message; `born` tells when the broker has it, and all that was sent before."""
+        self.born = False
         self._birth_mid = self.client.publish(self.identity.will_topic, ONLINE, qos=1, retain=True).mid
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
@@ -109,6 +117,11 @@ class Connection(Wire):
     def in_flight(self) -> int:
         """Messages that the broker has not acknowledged."""
         return len(self.fast.unacknowledged) + len(self.client._out_messages)
+
+    def subscribe(self) -> None:
+        """Asks for its subscriptions; `ready` tells when the broker has answered."""
+        self.ready = False
+        self.client.subscribe([(topic, 2) for topic in self.identity.subscriptions])
 
     def leave(self) -> None:
         """Clears the birth message and says goodbye; the last will is not sent."""
@@ -209,9 +222,6 @@ class Connection(Wire):
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         options: dict[str, Any] = {}
-        if hub.protocol == MQTT_5:
-            # never just the first time, paho's default: Mosquitto 2.0.11 does not save sessions begun clean
-            options["clean_start"] = not hub.persistent
         if hub.protocol == MQTT_5 and hub.persistent:
             options["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             options["properties"].SessionExpiryInterval = _SESSION_EXPIRY_S
@@ -231,10 +241,9 @@ class Connection(Wire):
         client._max_inflight_messages = 0 if window >= _NO_LIMIT else window
         for frame in self.fast.unacknowledged.values():
             self.send(frame)
-        if self.identity.subscriptions:
-            client.subscribe([(topic, 2) for topic in self.identity.subscriptions])
-        else:
-            self.ready = True
+        self.ready = self.mute or not self.identity.subscriptions
+        if not self.ready:
+            self.subscribe()
 
     def _on_subscribe(self, client: mqtt.Client, _: Any, mid: int, reasons: list[ReasonCode], __: Any) -> None:
         for topic, reason in zip(self.identity.subscriptions, reasons, strict=False):

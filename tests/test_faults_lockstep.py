@@ -12,6 +12,7 @@ from brokers_kit import needs_mosquitto
 from fault_kit import decisions, load, lost, run, samples
 
 from brokers import mosquitto
+from brokers.api import Identity
 from brokers.client import Pool
 from sim.world.plan import Plan
 from sim.world.play import Outcome, play
@@ -44,6 +45,10 @@ def test_a_broker_killed_twenty_times_loses_no_sample_without_a_reason(durable: 
         "{kind: broker-pause, target: broker, at: 3005 ms, for: 2 s}",
         "{kind: connection-reset, target: cam, at: 3005 ms, for: 2 s}",
         "{kind: stolen-identity, target: gw, at: 3005 ms, for: 2 s}",
+        "{kind: session-loss, target: gw, at: 3005 ms, for: 2 s}",
+        "{kind: crash, target: cam.1, at: 3005 ms, for: 2 s}",
+        "{kind: crash, target: gw, memory: kept, at: 3005 ms, for: 2 s}",
+        "{kind: crash, target: cloud, at: 3005 ms, for: 2 s}",
     ],
 )
 def test_the_real_broker_decides_as_its_model(entry: str, qos: int) -> None:
@@ -51,7 +56,7 @@ def test_the_real_broker_decides_as_its_model(entry: str, qos: int) -> None:
     real, model = run(entry, overrides=options, broker="mosquitto"), run(entry, overrides=options)
     assert decisions(real) == decisions(model) and lost(real) == lost(model)
     assert real.divergences == real.unasked == 0
-    assert sum(real.outages[what] for what in ("kills", "pauses", "resets")) >= 1
+    assert sum(real.outages[what] for what in ("kills", "pauses", "resets", "sessions_lost", "thefts")) >= 1
 
 
 def test_all_kinds_of_outages_at_once() -> None:
@@ -65,6 +70,44 @@ def test_all_kinds_of_outages_at_once() -> None:
     real, model = run(*entries, broker="mosquitto"), run(*entries)
     assert decisions(real) == decisions(model)
     assert real.divergences == real.unasked == 0
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_all_that_can_become_of_a_client_at_once(durable: bool) -> None:
+    entries = (
+        "{kind: crash, target: gw, at: 1505 ms, for: 2 s}",
+        "{kind: session-loss, target: gw, at: 1 s, for: 3 s}",
+        "{kind: stolen-identity, target: gw, at: 2 s, for: 4 s}",
+        "{kind: broker-pause, target: broker, at: 3 s, for: 2 s}",
+        "{kind: connection-reset, target: cam.1, at: 3505 ms, for: 1 s}",
+        "{kind: broker-kill, target: broker, at: 7 s, for: 500 ms}",
+        "{kind: session-loss, target: cam.2, at: 6500 ms, for: 2 s}",
+        "{kind: stolen-identity, target: cam.0, at: 6500 ms, for: 1500 ms}",
+    )
+    options = [f"mqtt.durable={str(durable).lower()}", "exits.local=0.2"]
+    real, model = run(*entries, overrides=options, broker="mosquitto"), run(*entries, overrides=options)
+    assert decisions(real) == decisions(model) and lost(real) == lost(model)
+    assert real.divergences == real.unasked == 0
+    assert real.outages["sessions_lost"] == real.outages["thefts"] == 2
+
+
+def test_a_crash_closes_the_socket_so_that_the_last_will_is_sent() -> None:
+    with mosquitto.Server() as server:
+        heard = Pool(server.url)
+        topic = "fogfleet/testtest/site-0/cam.1/status"
+        heard.connect([Identity("listener", "listener/status", b"gone", (topic,))])
+        pool = Pool(server.url, name="mosquitto", server=server)
+        _play_with(load("{kind: crash, target: cam.1, at: 3005 ms, for: 2 s}"), pool)
+        for status in (b"online", b"offline", b"online"):
+            assert heard.take(0, topic, status, 20) == status
+        pool.close()
+        heard.close()
+
+
+def test_a_broker_that_remembers_a_lost_session_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pool, "forget", lambda self, client: None)  # its subscriptions stay, against the model
+    real = run("{kind: session-loss, target: gw, at: 3005 ms, for: 2 s}", broker="mosquitto")
+    assert real.unasked > 0, "what comes although there should be no session is not hidden"
 
 
 def _packets(rng: random.Random, topics: Sequence[str]) -> list[bytes]:
@@ -95,7 +138,7 @@ def test_garbage_from_strangers_on_the_wire_is_counted_and_changes_nothing() -> 
                     sock.sendall(packet)
 
         thread = threading.Thread(target=throw)
-        outcome = _play_with(wanted, pool, thread)
+        outcome = _play_with(wanted, _beside(pool, thread))
         thread.join()
         pool.close()
         assert server.alive
@@ -105,14 +148,17 @@ def test_garbage_from_strangers_on_the_wire_is_counted_and_changes_nothing() -> 
     assert len(unpickled) == before, "nothing is ever unpickled"
 
 
-def _play_with(wanted: Any, pool: Pool, thread: threading.Thread) -> Outcome:
+def _play_with(wanted: Any, carrier: Any) -> Outcome:
     from fault_kit import _network
 
     prepared, inference = _network("")
+    return play(Prepared(Plan(wanted), prepared.dataset, prepared.network), inference, carrier, None, "testtest")
+
+
+def _beside(pool: Pool, thread: threading.Thread) -> Any:
+    """The pool, with strangers at work from when the fleet is connected until its leftovers are counted."""
 
     class Late:
-        """Lets the strangers begin once the fleet is connected, and end before the leftovers are counted."""
-
         def __getattr__(self, name: str) -> Any:
             return getattr(pool, name)
 
@@ -124,5 +170,4 @@ def _play_with(wanted: Any, pool: Pool, thread: threading.Thread) -> Outcome:
             thread.join()
             return pool.leftovers(patience_s)
 
-    plan = Plan(wanted)
-    return play(Prepared(plan, prepared.dataset, prepared.network), inference, Late(), None, "testtest")
+    return Late()

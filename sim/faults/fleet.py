@@ -29,7 +29,7 @@ class Surroundings:
     Attributes:
         nodes: all nodes with their full names, e.g. `site-0/cam.3`.
         horizon_s: when the last sample is due; nothing begins after it.
-        durable: the broker keeps its state on disk.
+        keeps: what the broker has taken survives its death and the absence of a subscriber.
         image_shape: of one camera frame, `(3, height, width)`.
         energy_j: what a node has used so far.
         base: folder of the scenario, for trace files.
@@ -42,7 +42,7 @@ class Surroundings:
     lanes: Sequence[Lane]
     seed: int
     horizon_s: float
-    durable: bool
+    keeps: bool
     image_shape: tuple[int, ...]
     machinery: Machinery
     networks: Variants
@@ -64,8 +64,8 @@ class Equipment:
 
     def __post_init__(self) -> None:
         around = self.around
-        self.gate = Gate(around.fabric, durable=around.durable)
-        nodes = [NodeHandle(node, name, self.gate, around.energy_j) for name, node in around.nodes]
+        self.gate = Gate(around.fabric, keeps=around.keeps)
+        nodes = [NodeHandle(node, name, self.gate, around.machinery, around.energy_j) for name, node in around.nodes]
         links = {key: LinkHandle(link, self.gate) for key, link in around.links.items()}
         for lane in around.lanes:
             links[lane.link.key].lanes.append(lane)

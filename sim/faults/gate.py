@@ -7,12 +7,15 @@ takes a message when it is published; a message on its link is one that the brok
 obstacle               QoS 0                           QoS 1 and 2
 =====================  ==============================  ====================================================
 broker down            `lost:broker-down`              held by the client, sent when the broker is back
-publisher offline      `lost:client-offline`           held by the client, sent when it is back
-subscriber offline     `lost:client-offline`           the same; with `mqtt.durable` held by the broker
+publisher away         `lost:<reason>`                 held by the client, sent when it is back
+subscriber away        `lost:<reason>`                 the same; with `mqtt.durable` held for it
+subscriber forgotten   `lost:session-lost`             `lost:session-lost`
 link closed            `lost:partition`                held, sent when the link is open
 broker paused          held                            held
 broker's queue full    `lost:broker-queue`             `lost:broker-queue`
 =====================  ==============================  ====================================================
+
+Reasons for being away: `client-offline`, `node-down`, `identity-stolen` (what comes meanwhile is the thief's).
 """
 
 from __future__ import annotations
@@ -20,69 +23,92 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from sim.link import Link
 from sim.nodes.fabric import Fabric, joined
 from sim.nodes.lanes import Message
 
-Obstacle = tuple[Iterable[str], str, bool]
-"""The faults that a message does not travel for, why, and whether it waits (or is lost)."""
+CLIENT_OFFLINE: Final = "client-offline"
+NODE_DOWN: Final = "node-down"
+STOLEN: Final = "identity-stolen"
+SESSION_LOST: Final = "session-lost"
+
+
+class Obstacle(NamedTuple):
+    """What a message does not travel for.
+
+    Attributes:
+        names: the faults.
+        reason: why; empty where there is none.
+        waits: it is held back, or else lost.
+        published: it has left its publisher all the same, and the broker has nobody to give it to.
+    """
+
+    names: Iterable[str]
+    reason: str
+    waits: bool = False
+    published: bool = False
+
+
+CLEAR: Final = Obstacle((), "")
 
 
 class Gate:
-    """All obstacles of a run. Costs nothing while there are none: the fabric knows of it only then."""
+    """All obstacles of a run. Costs nothing while there are none: the fabric knows of it only then.
 
-    def __init__(self, fabric: Fabric, *, durable: bool) -> None:
+    Attributes:
+        keeps: what the broker has taken survives its death and the absence of a subscriber.
+    """
+
+    def __init__(self, fabric: Fabric, *, keeps: bool) -> None:
         self._fabric = fabric
-        self._durable = durable
+        self.keeps = keeps
         self._acknowledged = fabric.qos > 0
         self._names: Counter[str] = Counter()
         self._down: Counter[str] = Counter()
         self._paused: Counter[str] = Counter()
-        self._offline: dict[int, Counter[str]] = {}
+        self._absent: dict[str, dict[int, Counter[str]]] = {NODE_DOWN: {}, CLIENT_OFFLINE: {}, STOLEN: {}}
         self._deaf: dict[int, Counter[str]] = {}
         self._closed: dict[Link, Counter[str]] = {}
         self._limits: list[tuple[str, int]] = []
         self._held: list[Message] = []
 
-    @property
-    def keeps(self) -> bool:
-        """Whether what the broker has taken survives its death and the absence of a subscriber."""
-        return self._durable and self._acknowledged
-
     def __call__(self, message: Message) -> bool:
         """Whether the message is dealt with: held back or lost."""
-        names, reason, waits = self._obstacle(message)
-        if not reason:
+        obstacle = self._obstacle(message)
+        if not obstacle.reason:
             return False
-        message = message._replace(fault=joined(message.fault, *names))
-        if waits:
-            if reason == "broker-paused" and message.copy is not None:
-                message.copy.claim(message.lane)  # its bytes wait in the sockets of a real broker
+        message = message._replace(fault=joined(message.fault, *obstacle.names))
+        if obstacle.published and message.copy is not None and message.copy.sender != message.lane.dst.client:
+            message.copy.claim(message.lane)
+        if obstacle.waits:
             self._held.append(message)
         else:
-            self._fabric.drop(message, reason)
+            self._fabric.drop(message, obstacle.reason, unheard=obstacle.published)
         return True
 
     def _obstacle(self, message: Message) -> Obstacle:
         src, dst, link = message.lane.src.client, message.lane.dst.client, message.lane.link
         if self._down:
-            return self._down, "broker-down", self._acknowledged
-        if src in self._offline:
-            return self._offline[src], "client-offline", self._acknowledged
-        if self._paused:
-            return self._paused, "broker-paused", True
+            return Obstacle(self._down, "broker-down", self._acknowledged)
+        for reason, clients in self._absent.items():
+            if src in clients:
+                return Obstacle(clients[src], reason, self._acknowledged)
+        if self._paused:  # its bytes wait in the sockets of a real broker
+            return Obstacle(self._paused, "broker-paused", waits=True, published=True)
         if link in self._closed:
-            return self._closed[link], "partition", self._acknowledged
-        if dst in self._offline:
-            return self._offline[dst], "client-offline", self.keeps
+            return Obstacle(self._closed[link], "partition", self._acknowledged)
+        for reason, clients in self._absent.items():
+            if dst in clients:
+                kept = self.keeps and reason != STOLEN
+                return Obstacle(clients[dst], reason, kept, published=not kept)
         if dst in self._deaf:
-            return self._deaf[dst], "session-lost", False
+            return Obstacle(self._deaf[dst], SESSION_LOST, published=True)
         for name, limit in self._limits:
             if link.waiting(self._fabric.clock.now) >= limit:
-                return (name,), "broker-queue", False
-        return (), "", False
+                return Obstacle((name,), "broker-queue")
+        return CLEAR
 
     # -- obstacles come and go
 
@@ -102,12 +128,12 @@ class Gate:
             yield
 
     @contextmanager
-    def offline(self, client: int, fault: str) -> Iterator[None]:
+    def away(self, client: int, fault: str, reason: str) -> Iterator[None]:
         """One client has no connection; what was on its way to it is lost or delivered again later."""
-        self._strand(lambda message: message.lane.dst.client == client, fault, "client-offline")
+        self._strand(lambda message: message.lane.dst.client == client, fault, reason)
         if not self._acknowledged:
-            self.forsake(lambda message: message.lane.src.client == client, fault, "client-offline")
-        with self._placed(self._offline, client, fault):
+            self.forsake(lambda message: message.lane.src.client == client, fault, reason)
+        with self._placed(self._absent[reason], client, fault):
             yield
 
     @contextmanager
@@ -152,8 +178,7 @@ class Gate:
         """Ends what is still held when a run ends: it never travels."""
         held, self._held = self._held, []
         for message in held:
-            _, reason, _ = self._obstacle(message)
-            self._fabric.drop(message, reason or "held")
+            self._fabric.drop(message, self._obstacle(message).reason or "held")
 
     # -- inside
 
@@ -201,7 +226,7 @@ class Gate:
 
     def _update(self) -> None:
         """Tells the fabric whether there is any obstacle, and lets go what has none any more."""
-        obstacles = (self._down, self._paused, self._offline, self._deaf, self._closed, self._limits)
+        obstacles = (self._down, self._paused, *self._absent.values(), self._deaf, self._closed, self._limits)
         self._fabric.gate = self if any(obstacles) else None
         self._release()
 

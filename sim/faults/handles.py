@@ -14,7 +14,7 @@ from typing import Protocol
 import simpy
 
 from sim.clock import Call
-from sim.faults.gate import Gate
+from sim.faults.gate import CLIENT_OFFLINE, NODE_DOWN, STOLEN, Gate
 from sim.link import Link, LinkModel
 from sim.nodes.camera import Camera
 from sim.nodes.fabric import joined
@@ -33,7 +33,10 @@ class Machinery(Protocol):
     def pause(self, arriving: Sequence[Message]) -> None: ...
     def resume(self) -> None: ...
     def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def reconnect(self) -> None: ...
+    def usurp(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def reconnect(self, clients: Sequence[int]) -> None: ...
+    def forget(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def remember(self, clients: Sequence[int]) -> None: ...
     def finish(self) -> None:
         """The run is over: a paused broker goes on, and nothing more is done to it."""
 
@@ -46,10 +49,13 @@ class NodeHandle:
         name: with its site, e.g. `site-0/cam.3`.
     """
 
-    def __init__(self, node: Node, name: str, gate: Gate, energy_j: Callable[[Node], float]) -> None:
+    def __init__(
+        self, node: Node, name: str, gate: Gate, machinery: Machinery, energy_j: Callable[[Node], float]
+    ) -> None:
         self.node = node
         self.name = name
         self._gate = gate
+        self._machinery = machinery
         self._energy_j = energy_j
         self._names: Counter[str] = Counter()
         self._downs = 0
@@ -80,16 +86,20 @@ class NodeHandle:
 
     @contextmanager
     def down(self, *, forgets: bool = True) -> Iterator[None]:
-        """The node is dead. If it `forgets`, what it was working on and had buffered is gone."""
+        """The node is dead, its connection closed. If it `forgets`, what it was working on and had buffered is gone."""
         node = self.node
         self._downs += 1
         node.up = False
         if forgets:
             node.forget()
-            self._gate.forsake(lambda message: message.lane.src is node, node.faults, "node-down")
+            self._gate.forsake(lambda message: message.lane.src is node, node.faults, NODE_DOWN)
+        self._machinery.reset([node.client], self._gate.in_flight())
         try:
-            with self._asleep_for():
-                yield
+            with self._asleep_for(), self._gate.away(node.client, node.faults, NODE_DOWN):
+                try:
+                    yield
+                finally:
+                    self._machinery.reconnect([node.client])
         finally:
             self._downs -= 1
             if not self._downs:
@@ -106,14 +116,14 @@ class NodeHandle:
             self.node.services.fabric.admit(message, parsed)
 
     def _hold(self, message: Message, parsed: Frame) -> bool:
-        self._held.append((message, parsed))
+        self._held.append((self._touched(message), parsed))
         return True
 
     def abandon(self) -> None:
         """Ends what still waits at the door of a paused node when a run ends."""
         held, self._held = self._held, []
         for message, _ in held:
-            self.refuse(message._replace(fault=joined(message.fault, self.node.faults)), "node-paused")
+            self.refuse(message, "node-paused")
 
     @contextmanager
     def _asleep_for(self) -> Iterator[None]:
@@ -194,7 +204,10 @@ class NodeHandle:
 
     def refuse(self, message: Message, reason: str) -> None:
         """Ends a message at the door of the node as `lost:<reason>`."""
-        self.node.services.fabric.lose(message, reason)
+        self.node.services.fabric.lose(self._touched(message), reason)
+
+    def _touched(self, message: Message) -> Message:
+        return message._replace(fault=joined(message.fault, self.node.faults))
 
     def lanes(self) -> list[Lane]:
         """What the node publishes, by receiver."""
@@ -281,26 +294,43 @@ class BrokerHandle:
     @contextmanager
     def reset(self, fault: str) -> Iterator[None]:
         """The clients lose their connections, and come back at the end."""
-        numbers = [handle.node.client for handle in self.clients]
-        self._machinery.reset(numbers, self._gate.in_flight())
-        with ExitStack() as stack:
-            for number in numbers:
-                stack.enter_context(self._gate.offline(number, fault))
-            stack.callback(self._machinery.reconnect)
+        self._machinery.reset(self._numbers, self._gate.in_flight())
+        with self._away(fault, CLIENT_OFFLINE):
+            yield
+
+    @contextmanager
+    def usurped(self, fault: str) -> Iterator[None]:
+        """A stranger has the names of the clients, so that the broker throws them out; in the end they him."""
+        self._machinery.usurp(self._numbers, self._gate.in_flight())
+        with self._away(fault, STOLEN):
             yield
 
     @contextmanager
     def forgetful(self, fault: str) -> Iterator[None]:
         """The broker has lost the sessions of the clients: they get nothing until they subscribe again."""
+        self._machinery.forget(self._numbers, self._gate.in_flight())
         with ExitStack() as stack:
-            for handle in self.clients:
-                stack.enter_context(self._gate.deaf(handle.node.client, fault))
+            for number in self._numbers:
+                stack.enter_context(self._gate.deaf(number, fault))
+            stack.callback(self._machinery.remember, self._numbers)
             yield
 
     @contextmanager
     def limited(self, messages: int, fault: str) -> Iterator[None]:
         """At most so many messages wait at the broker for each subscriber and link."""
         with self._gate.limited(messages, fault):
+            yield
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [handle.node.client for handle in self.clients]
+
+    @contextmanager
+    def _away(self, fault: str, reason: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            for number in self._numbers:
+                stack.enter_context(self._gate.away(number, fault, reason))
+            stack.callback(self._machinery.reconnect, self._numbers)
             yield
 
 
@@ -312,5 +342,8 @@ class NoMachinery:
     def pause(self, arriving: Sequence[Message]) -> None: ...
     def resume(self) -> None: ...
     def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def reconnect(self) -> None: ...
+    def usurp(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def reconnect(self, clients: Sequence[int]) -> None: ...
+    def forget(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
+    def remember(self, clients: Sequence[int]) -> None: ...
     def finish(self) -> None: ...

@@ -104,9 +104,9 @@ class Fabric:
             message.copy.claim(message.lane)
         self._launch(message)
 
-    def drop(self, message: Message, reason: str) -> None:
-        """Ends a message that has not arrived as `lost:<reason>`."""
-        if message.copy is not None:
+    def drop(self, message: Message, reason: str, *, unheard: bool = False) -> None:
+        """Ends a message that has not arrived as `lost:<reason>`; `unheard`: the broker has nobody to give it to."""
+        if message.copy is not None and not unheard:
             message.copy.decline(message.lane)
         else:
             self.carrier.discard(message.lane.dst.client, message.lane.topic, message.frame)

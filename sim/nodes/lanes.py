@@ -96,20 +96,20 @@ Gate = Callable[[Message], bool]
 class Copy:
     """One publish under faults: it goes to the carrier when the first of its lanes needs it, if any ever does."""
 
-    __slots__ = ("_claimed", "_declined", "_fabric", "_frame", "_port", "_sender")
+    __slots__ = ("_claimed", "_declined", "_fabric", "_frame", "_port", "sender")
 
     def __init__(self, fabric: Fabric, port: Port, frame: bytes, sender: int) -> None:
         self._fabric = fabric
         self._port = port
         self._frame = frame
-        self._sender = sender
+        self.sender = sender
         self._claimed: set[Lane] = set()
         self._declined: list[Lane] = []
 
     def claim(self, lane: Lane) -> None:
         """The message travels on `lane` now; claiming twice is claiming once."""
         if not self._claimed:
-            self._fabric.carrier.publish(self._sender, self._port.topic, self._frame, self._fabric.qos)
+            self._fabric.carrier.publish(self.sender, self._port.topic, self._frame, self._fabric.qos)
             for other in self._declined:
                 self._fabric.overhear(other, self._frame)
         self._claimed.add(lane)

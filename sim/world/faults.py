@@ -14,7 +14,7 @@ from brokers.client import Pool
 from sim import ddnn
 from sim.clock import Clock
 from sim.faults import Engine, Surroundings, known
-from sim.faults.base import BrokerFault, FaultKind
+from sim.faults.base import BrokerFault, FaultKind, NodeFault
 from sim.faults.handles import NoMachinery
 from sim.ledger.faults import FaultLog
 from sim.meter import energy_j
@@ -30,9 +30,15 @@ from sim.world.prepare import Prepared
 
 
 def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
-    """The carrier; one that survives outages, where the scenario has broker faults and it is a real one."""
-    disturbed = any(isinstance(fault.effect, BrokerFault) for fault in scenario.faults)
-    return Witness(carrier) if disturbed and isinstance(carrier, Pool) else carrier
+    """The carrier; one that survives outages, where faults of nodes or the broker can come and it is a real one."""
+    disturbed = any(isinstance(fault.effect, BrokerFault | NodeFault) for fault in scenario.faults)
+    return Witness(carrier, keeps=_keeps(scenario)) if disturbed and isinstance(carrier, Pool) else carrier
+
+
+def _keeps(scenario: Scenario) -> bool:
+    """Whether sessions outlive a lost connection, with the messages in them: they do in MQTT 5 alone."""
+    mqtt = scenario.mqtt
+    return mqtt.durable and mqtt.qos > 0 and mqtt.version == "5"
 
 
 def used(scenario: Scenario) -> dict[str, str]:
@@ -71,7 +77,7 @@ def engine(
         lanes=fleet.lanes,
         seed=scenario.seed,
         horizon_s=prepared.samples * max(periods),
-        durable=scenario.mqtt.durable,
+        keeps=_keeps(scenario),
         image_shape=prepared.dataset.images.shape[2:],
         machinery=carrier if isinstance(carrier, Witness) else NoMachinery(),
         networks=Networks(prepared),

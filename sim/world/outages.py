@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from paho.mqtt.client import topic_matches_sub
 
 from brokers.api import Counters, Identity
 from brokers.client import Pool
@@ -14,26 +17,43 @@ from sim.nodes.lanes import Message
 AFTERMATH_S: Final = 0.5
 """How long to wait, after outages, for what the model has lost and the broker may still bring."""
 
+Parcel = tuple[int, str, bytes]
+"""Receiver, topic, payload."""
+
 
 class Witness:
     """A pool whose broker is going to be killed, paused and reset; at the same time the machinery of the faults.
 
     A message that a dying broker delivers twice is no divergence: at QoS 1 that is its right. What the model
-    delivers and the broker never brings is one, and so is what comes although it was never asked for.
+    delivers and the broker never brings is one, and so is what comes although it was never asked for, or although
+    its receiver had no session when it was published.
+
+    Args:
+        pool: the clients.
+        keeps: sessions outlive a lost connection.
 
     Attributes:
         record: what was done, and what really came, for `run.json`.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, keeps: bool) -> None:
         self._pool = pool
         self._server: Server | None = pool.server
-        self._seen: set[tuple[int, str, bytes]] = set()
-        self._discarded: set[tuple[int, str, bytes]] = set()
-        self._kills = self._pauses = self._resets = 0
+        self._keeps = keeps
+        self._identities: Sequence[Identity] = ()
+        self._seen: set[Parcel] = set()
+        self._discarded: set[Parcel] = set()
+        self._missed: Counter[Parcel] = Counter()
+        self._at_a_stop: list[Parcel] = []
+        self._unproven: set[int] = set()
+        self._kills = self._pauses = 0
+        self._away: Counter[int] = Counter()
+        self._deaf: Counter[int] = Counter()
+        self._mute: set[int] = set()
+        self._strangers: dict[int, Pool] = {}
         self._over = False
         self._patience_s = AFTERMATH_S
-        self.record: dict[str, int] = {"kills": 0, "pauses": 0, "resets": 0}
+        self.record: dict[str, int] = {"kills": 0, "pauses": 0, "resets": 0, "sessions_lost": 0, "thefts": 0}
 
     # -- as a carrier
 
@@ -59,16 +79,28 @@ class Witness:
 
     def connect(self, identities: Sequence[Identity]) -> None:
         """See `brokers.api.Carrier`."""
+        self._identities = identities
         self._pool.connect(identities)
 
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
-        """See `brokers.api.Carrier`."""
+        """See `brokers.api.Carrier`. Who has no session at the broker now will never get it."""
+        if self._deaf or (self._away and not self._keeps):
+            absent = self._deaf.keys() if self._keeps else self._deaf.keys() | self._away.keys()
+            missing = [one for one in sorted(absent) if self._listens(one, topic)]
+            if missing:
+                self._missed.update((one, topic, payload) for one in missing)
+                self._unproven.add(sender)
+        if self._pauses:
+            self._at_a_stop += [(one, topic, payload) for one in self._listeners(topic)]
         self._pool.publish(sender, topic, payload, qos)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `brokers.api.Carrier`."""
         self._patience_s = patience_s
         key = (receiver, topic, expected)
+        if self._missed[key]:  # it went out with another one's copy while this one was away
+            self._missed[key] -= 1
+            return self._pool.take(*key, 0.0) or expected
         self._seen.add(key)
         if key not in self._discarded or self._pool.recall(*key):
             return self._pool.take(*key, patience_s)
@@ -76,9 +108,13 @@ class Witness:
         return self._pool.take(*key, 0.0) or expected
 
     def discard(self, receiver: int, topic: str, payload: bytes) -> None:
-        """See `brokers.api.Carrier`."""
-        self._seen.add((receiver, topic, payload))
-        self._discarded.add((receiver, topic, payload))
+        """See `brokers.api.Carrier`. What cannot come is not waited for; if it comes, nobody has asked for it."""
+        key = (receiver, topic, payload)
+        if self._missed[key]:
+            self._missed[key] -= 1
+            return
+        self._seen.add(key)
+        self._discarded.add(key)
         self._pool.discard(receiver, topic, payload)
 
     def leftovers(self, patience_s: float) -> int:
@@ -94,6 +130,8 @@ class Witness:
 
     def close(self) -> None:
         """See `brokers.api.Carrier`."""
+        for stranger in self._strangers.values():
+            stranger.close()
         self._pool.close()
 
     # -- as the machinery of the faults
@@ -103,20 +141,23 @@ class Witness:
         self._kills += 1
         if self._kills == 1:
             self.record["kills"] += 1
+            self._seen.update(self._missed)  # what is not acknowledged is sent again, and then its receiver may be back
             self._pool.announce_outage()
             self._own().kill()
 
     def restart(self) -> None:
-        """Starts the broker again and brings all clients back, once nothing wants it dead any more."""
+        """Starts the broker again and brings clients back, once nothing wants it dead any more."""
         if self._over:
             return
         self._kills -= 1
         if not self._kills:
             server = self._own()
             server.restart()
-            self._pool.reconnect()
+            self._pool.reconnect(self._away)
             if self._pauses:
                 server.pause()
+            else:
+                self._bring_back()
 
     def pause(self, arriving: Sequence[Message]) -> None:
         """SIGSTOP, after what the model has handed to the network has really left the broker."""
@@ -131,25 +172,49 @@ class Witness:
         if self._over:
             return
         self._pauses -= 1
-        if not self._pauses and not self._kills:
-            self._own().resume()
-            self.reconnect()
+        if not self._pauses:
+            self._at_a_stop.clear()
+            if not self._kills:
+                self._own().resume()
+                self._bring_back()
 
     def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None:
         """Closes the sockets of clients; what they had sent and are to receive otherwise is seen through first."""
-        self._resets += 1
         self.record["resets"] += len(clients)
+        self._leave(clients, arriving)
+        if not self._kills:
+            for client in clients:
+                self._pool.reset(client)
+
+    def reconnect(self, clients: Sequence[int]) -> None:
+        """Brings these clients back, as soon as nothing else keeps them away and there is a broker to answer."""
+        self._away -= Counter(clients)
+        self._bring_back()
+
+    def usurp(self, clients: Sequence[int], arriving: Sequence[Message]) -> None:
+        """A stranger connects under each of the names, and the broker throws the true ones out."""
+        self.record["thefts"] += len(clients)
+        self._leave(clients, arriving)
         if self._kills:
             return
-        if not self._pauses:
-            self._settle(arriving)
         for client in clients:
-            self._pool.reset(client)
+            if self._pauses:
+                self._pool.reset(client)  # a broker that stands still throws nobody out
+            elif client not in self._strangers:
+                self._strangers[client] = self._pool.usurp(client)
 
-    def reconnect(self) -> None:
-        """Brings back the clients that have no connection, as soon as there is a broker to answer."""
-        if not (self._over or self._kills or self._pauses):
-            self._pool.reconnect()
+    def forget(self, clients: Sequence[int], arriving: Sequence[Message]) -> None:
+        """The broker loses sessions: the clients come back at once, and get nothing until `remember`."""
+        self.record["sessions_lost"] += len(clients)
+        self._deaf.update(clients)
+        if self._can_answer:
+            self._settle(arriving)
+            self._bring_back()
+
+    def remember(self, clients: Sequence[int]) -> None:
+        """They subscribe again."""
+        self._deaf -= Counter(clients)
+        self._bring_back()
 
     def finish(self) -> None:
         """The run is over."""
@@ -157,11 +222,54 @@ class Witness:
         if self._pauses and not self._kills:
             self._own().resume()
 
+    # -- inside
+
+    @property
+    def _can_answer(self) -> bool:
+        return not (self._over or self._kills or self._pauses)
+
+    def _leave(self, clients: Sequence[int], arriving: Sequence[Message]) -> None:
+        """Clients are about to lose their connections."""
+        if self._pauses:  # what stands before the broker may find its receiver gone, or back again
+            lost = [parcel for parcel in self._at_a_stop if parcel[0] in clients]
+            self._missed.update(lost)
+            self._seen.update(lost)
+        elif not self._kills:
+            self._settle(arriving)
+        self._away.update(clients)
+
+    def _bring_back(self) -> None:
+        """Whoever can be there is there again, with the subscriptions that the model gives it."""
+        if not self._can_answer:
+            return
+        self._pool.drain(self._unproven)  # before anybody subscribes, or it would get what it has missed
+        self._unproven.clear()
+        self._missed = +self._missed
+        self._pool.reconnect(self._away)
+        for client in sorted(set(self._strangers) - set(self._away)):
+            stranger = self._strangers.pop(client)
+            stranger.thrown_out()
+            stranger.close()
+        for client in sorted(set(self._deaf) - self._mute - set(self._away)):
+            self._pool.forget(client)
+            self._mute.add(client)
+        for client in sorted(self._mute - set(self._deaf) - set(self._away)):
+            self._pool.remember(client)
+            self._mute.remove(client)
+
     def _settle(self, arriving: Sequence[Message]) -> None:
+        gone = set(self._pool.missing())
         for message in arriving:
             lane = message.lane
-            if not self._pool.missing():
-                self._pool.arrived(lane.dst.client, lane.topic, message.frame, self._patience_s)
+            parcel = (lane.dst.client, lane.topic, message.frame)
+            if lane.dst.client not in gone and not self._missed[parcel]:
+                self._pool.arrived(*parcel, self._patience_s)
+
+    def _listens(self, client: int, topic: str) -> bool:
+        return any(topic_matches_sub(pattern, topic) for pattern in self._identities[client].subscriptions)
+
+    def _listeners(self, topic: str) -> Iterable[int]:
+        return [client for client in range(len(self._identities)) if self._listens(client, topic)]
 
     def _own(self) -> Server:
         if self._server is None:

@@ -53,7 +53,7 @@ class ConnectionReset(BrokerFault):
 
 
 class SessionLoss(BrokerFault):
-    """The broker has forgotten what clients subscribed to; at the end they subscribe again. (In the model only.)"""
+    """The broker has forgotten what clients subscribed to; at the end they subscribe again."""
 
     example = "{kind: session-loss, target: gw, at: 20 s, for: 5 s}"
     kind: Literal["session-loss"]
@@ -65,7 +65,7 @@ class SessionLoss(BrokerFault):
 
 
 class QueueLimit(BrokerFault):
-    """The broker keeps few messages for a slow subscriber and drops the others without a word. (In the model only.)"""
+    """The broker keeps few messages for a slow subscriber and drops the others without a word. (A model only.)"""
 
     example = "{kind: queue-limit, target: broker, messages: 2}"
     kind: Literal["queue-limit"]

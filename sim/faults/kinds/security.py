@@ -164,7 +164,10 @@ class OversizedPackets(_Attack):
 
 
 class StolenIdentity(BrokerFault):
-    """Somebody connects under the name of a client: the broker throws the true one out until it has its name back."""
+    """Somebody connects under the name of a client: the broker throws the true one out until it has its name back.
+
+    In lockstep somebody really does. What comes for the client meanwhile is `lost:identity-stolen`.
+    """
 
     layer: ClassVar[Layer] = "security"
     example = "{kind: stolen-identity, target: cam.3, at: 20 s, for: 3 s}"
@@ -172,5 +175,5 @@ class StolenIdentity(BrokerFault):
 
     @contextmanager
     def inject(self, broker: BrokerHandle, ctx: Context) -> Iterator[None]:
-        with broker.reset(ctx.fault_id):
+        with broker.usurped(ctx.fault_id):
             yield
