@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from paho.mqtt.client import topic_matches_sub
+
 from brokers.connection import Connection
 from brokers.loop import Loop
 from brokers.mailbox import Mail
@@ -55,6 +57,14 @@ class Outages(ABC):
     def owed(self) -> int:
         """How many discarded payloads have not come."""
         return self._mail.owed()
+
+    def subscribers(self, topic: str) -> list[int]:
+        """The clients whose subscriptions a topic matches."""
+        return [
+            connection.index
+            for connection in self._connections
+            if any(topic_matches_sub(pattern, topic) for pattern in connection.identity.subscriptions)
+        ]
 
     # -- out and back
 

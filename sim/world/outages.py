@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-from paho.mqtt.client import topic_matches_sub
 
 from brokers.api import Counters, Identity
 from brokers.client import Pool
@@ -40,7 +38,6 @@ class Witness:
         self._pool = pool
         self._server: Server | None = pool.server
         self._keeps = keeps
-        self._identities: Sequence[Identity] = ()
         self._seen: set[Parcel] = set()
         self._discarded: set[Parcel] = set()
         self._missed: Counter[Parcel] = Counter()
@@ -79,19 +76,16 @@ class Witness:
 
     def connect(self, identities: Sequence[Identity]) -> None:
         """See `brokers.api.Carrier`."""
-        self._identities = identities
         self._pool.connect(identities)
 
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """See `brokers.api.Carrier`. Who has no session at the broker now will never get it."""
-        if self._deaf or (self._away and not self._keeps):
-            absent = self._deaf.keys() if self._keeps else self._deaf.keys() | self._away.keys()
-            missing = [one for one in sorted(absent) if self._listens(one, topic)]
-            if missing:
-                self._missed.update((one, topic, payload) for one in missing)
-                self._unproven.add(sender)
+        absent = self._deaf if self._keeps else {**self._deaf, **self._away}
+        if absent and (missing := [client for client in self._pool.subscribers(topic) if client in absent]):
+            self._missed.update((client, topic, payload) for client in missing)
+            self._unproven.add(sender)
         if self._pauses:
-            self._at_a_stop += [(one, topic, payload) for one in self._listeners(topic)]
+            self._at_a_stop += [(client, topic, payload) for client in self._pool.subscribers(topic)]
         self._pool.publish(sender, topic, payload, qos)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
@@ -264,12 +258,6 @@ class Witness:
             parcel = (lane.dst.client, lane.topic, message.frame)
             if lane.dst.client not in gone and not self._missed[parcel]:
                 self._pool.arrived(*parcel, self._patience_s)
-
-    def _listens(self, client: int, topic: str) -> bool:
-        return any(topic_matches_sub(pattern, topic) for pattern in self._identities[client].subscriptions)
-
-    def _listeners(self, topic: str) -> Iterable[int]:
-        return [client for client in range(len(self._identities)) if self._listens(client, topic)]
 
     def _own(self) -> Server:
         if self._server is None:
