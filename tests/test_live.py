@@ -220,9 +220,9 @@ def test_a_message_that_the_broker_never_brings_is_lost_with_a_reason(tmp_path: 
                 super().publish(sender, topic, payload, qos)
 
     class Swallowing(Live):
-        def carrier(self, carrier: Any) -> LiveCarrier:
-            super().carrier(carrier)
-            self._carrier = Forgetful(carrier)
+        def carrier(self, carrier: Any, *, keeps: bool) -> LiveCarrier:
+            super().carrier(carrier, keeps=keeps)
+            self._carrier = Forgetful(carrier, keeps=keeps)
             return self._carrier
 
     from brokers.choose import open_carrier

@@ -32,10 +32,10 @@ from sim.world.prepare import Prepared
 def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
     """The carrier; one that survives outages, where faults of nodes or the broker can come and it is a real one."""
     disturbed = any(isinstance(fault.effect, BrokerFault | NodeFault) for fault in scenario.faults)
-    return Witness(carrier, keeps=_keeps(scenario)) if disturbed and isinstance(carrier, Pool) else carrier
+    return Witness(carrier, keeps=keeps(scenario)) if disturbed and isinstance(carrier, Pool) else carrier
 
 
-def _keeps(scenario: Scenario) -> bool:
+def keeps(scenario: Scenario) -> bool:
     """Whether sessions outlive a lost connection, with the messages in them: they do in MQTT 5 alone."""
     mqtt = scenario.mqtt
     return mqtt.durable and mqtt.qos > 0 and mqtt.version == "5"
@@ -77,7 +77,7 @@ def engine(
         lanes=fleet.lanes,
         seed=scenario.seed,
         horizon_s=prepared.samples * max(periods),
-        keeps=_keeps(scenario),
+        keeps=keeps(scenario),
         image_shape=prepared.dataset.images.shape[2:],
         machinery=carrier if isinstance(carrier, Witness) else NoMachinery(),
         networks=Networks(prepared),

@@ -85,7 +85,7 @@ def play(
     """
     scenario = prepared.scenario
     if live is not None:
-        carrier = live.carrier(carrier)
+        carrier = live.carrier(carrier, keeps=faults.keeps(scenario))
         inference.prefetch(np.unique(prepared.pictures()))
     elif carrier is not None:
         carrier = faults.witnessed(scenario, carrier)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from brokers.api import BrokerError
 from brokers.client import Pool
-from sim.nodes.lanes import Message
 from sim.world.outages import Witness
 
 RETRY_S: Final = 0.5
@@ -18,10 +16,9 @@ RETRY_S: Final = 0.5
 class LiveCarrier(Witness):
     """A pool in wall-clock time; faults kill and pause its broker, and a broker that dies by itself is waited for."""
 
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+    def __init__(self, pool: Pool, *, keeps: bool) -> None:
+        super().__init__(pool, keeps=keeps)
         self._next_try_s = 0.0
-        self._thrown_out = False
 
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """As the pool; without a connection a message at QoS 1 and 2 waits, and one at QoS 0 is lost."""
@@ -43,32 +40,22 @@ class LiveCarrier(Witness):
         Raises:
             BrokerError: the broker refuses something.
         """
-        if self._pool.missing():
-            self._get_back()
+        lost = set(self._pool.missing()) - set(self._away)
+        if lost and not (self._kills or self._pauses):
+            self._get_back(len(lost))
         try:
             self._pool.pump(timeout_s)
         except BrokerError:
             if not self._pool.missing():
                 raise
 
-    def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None:
-        """As a witness does; until `reconnect` these clients stay away."""
-        self._thrown_out = True
-        super().reset(clients, arriving)
-
-    def reconnect(self) -> None:
-        """As a witness does."""
-        self._thrown_out = False
-        super().reconnect()
-
-    def _get_back(self) -> None:
-        intended = self._kills or self._pauses or self._thrown_out
-        if intended or time.monotonic() < self._next_try_s:
+    def _get_back(self, lost: int) -> None:
+        if time.monotonic() < self._next_try_s:
             return
         self._pool.announce_outage()
-        self.record["lost_connections"] = self.record.get("lost_connections", 0) + len(self._pool.missing())
+        self.record["lost_connections"] = self.record.get("lost_connections", 0) + lost
         try:
-            self._pool.reconnect()
+            self._pool.reconnect(self._away)
         except BrokerError:
             self._pool.announce_outage()
             self._next_try_s = time.monotonic() + RETRY_S

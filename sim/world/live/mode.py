@@ -24,15 +24,15 @@ class Live:
         self._carrier: LiveCarrier | None = None
         self._clock: LiveClock | None = None
 
-    def carrier(self, carrier: Carrier | None) -> LiveCarrier:
-        """The carrier for wall-clock time.
+    def carrier(self, carrier: Carrier | None, *, keeps: bool) -> LiveCarrier:
+        """The carrier for wall-clock time; `keeps`: sessions outlive a lost connection.
 
         Raises:
             SetupError: it is not one of a real broker.
         """
         if not isinstance(carrier, Pool):
             raise SetupError("live mode needs a real broker: use --broker auto, mosquitto, embedded or a URL")
-        self._carrier = LiveCarrier(carrier)
+        self._carrier = LiveCarrier(carrier, keeps=keeps)
         return self._carrier
 
     def clock(self) -> LiveClock:
