@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -154,12 +154,32 @@ class Sweep:
     varied: tuple[str, ...]
 
     @cached_property
+    def scenario(self) -> dict[str, Any]:
+        """The resolved scenario that all points vary; empty where the folder has none."""
+        path = self.folder / "scenario.json"
+        return _read_json(path) if path.exists() else {}
+
+    @cached_property
     def done(self) -> pd.DataFrame:
         """The points that have a result."""
         if "status" not in self.index:
             return self.index
         status = self.index["status"].astype("string").fillna("")
         return self.index[status.isin(["complete", "done", "ok", "success", ""])]
+
+
+def missing_policy(scenario: Mapping[str, Any], varied: Sequence[str] = ()) -> str:
+    """What a scenario does about cameras that send nothing, in words; empty where it does not say."""
+    if {"model.missing", "model.training.recipe"} & set(varied):
+        return "as each setting says"
+    told = {
+        "mask": "masked out, not retrained",
+        "zero": "taken as black images, not retrained",
+        "retrain": "left out by a network trained without them",
+    }
+    policy = str(dig(scenario, "model.missing", ""))
+    literal = policy == "mask" and dig(scenario, "model.training.recipe") == "published"
+    return told.get("zero" if literal else policy, "")
 
 
 def as_number(value: Any) -> float:

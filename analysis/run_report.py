@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from analysis import run_chapters, words
 from analysis.figures.accuracy import PER_SAMPLE
-from analysis.load import Run, as_number, dig
+from analysis.load import Run, as_number, dig, missing_policy
 from analysis.page import Expectation, Page, Tile, listed, shell_line
 from analysis.statistics import wilson
 
@@ -137,6 +137,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Simulated time", words.seconds(as_number(run.run.get("virtual_s", run.summary.get("virtual_s"))))),
         ("Wall time", listed({k: words.seconds(as_number(v)) for k, v in dig(run.run, "wall_s", {}).items()})),
         ("Thresholds", listed(dig(run.summary, "thresholds", {}))),
+        ("Missing cameras", missing_policy(run.scenario)),
         ("Network", listed({k: v for k, v in network.items() if k != "weights_sha256"})),
         ("Data", listed({k: v for k, v in dig(run.summary, "data", {}).items() if k != "sha256"})),
         ("Checks", listed({k: "holds" if v else "FAILED" for k, v in dig(run.summary, "checks", {}).items()})),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from analysis import sweep_cost, words
 from analysis.drawing import Plot
 from analysis.figures import failures, pairs, sweeps
-from analysis.load import Sweep, dig, records
+from analysis.load import Sweep, dig, missing_policy, records
 from analysis.page import Page, Section, Tile, listed, shell_line
 from analysis.points import (
     RAW,
@@ -108,7 +109,7 @@ def sections(sweep: Sweep, points: Points) -> list[Section]:
     found = [
         _tradeoff(sweep, points),
         sweep_cost.section(points, _raw(sweep)),
-        *([_failures(points)] if points.has_failures else []),
+        *([_failures(sweep, points)] if points.has_failures else []),
         _settings(points),
         _failed(sweep),
     ]
@@ -139,7 +140,7 @@ def _raw(sweep: Sweep) -> float:
     return float(pd.to_numeric(sweep.index[RAW], errors="coerce").max()) if RAW in sweep.index else math.nan
 
 
-def _failures(points: Points) -> Section:
+def _failures(sweep: Sweep, points: Points) -> Section:
     numbers, values = by_number_down(points), camera_values(points)
     count = Table(
         "failures_by_number", "Accuracy by how many cameras failed", numbers,
@@ -158,6 +159,8 @@ def _failures(points: Points) -> Section:
         for row in records(numbers)[:4]
     )
     plots = _some(failures.by_number(points), failures.heat_map(points), failures.camera_worth(points))
+    if policy := missing_policy(sweep.scenario, sweep.varied):
+        plots = [replace(plot, reading=f"{plot.reading} Missing cameras: {policy}.") for plot in plots]
     return Section("failures", "Failures", finding + ".", plots, [count, worth, each])
 
 

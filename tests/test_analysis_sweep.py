@@ -78,6 +78,27 @@ def test_failures_by_number_and_by_camera(tmp_path: Path) -> None:
     assert values.alone.tolist() == pytest.approx([0.4, 0.1])
 
 
+@pytest.mark.parametrize(
+    ("model", "varied", "said"),
+    [
+        ({"missing": "mask"}, {}, "Missing cameras: masked out, not retrained."),
+        ({"missing": "zero"}, {}, "Missing cameras: taken as black images, not retrained."),
+        ({"missing": "retrain"}, {}, "Missing cameras: left out by a network trained without them."),
+        ({"missing": "mask", "training": {"recipe": "published"}}, {}, "taken as black images"),
+        ({"missing": "mask"}, {"model.missing": "zero"}, "Missing cameras: as each setting says."),
+    ],
+)
+def test_figures_of_failures_name_what_happens_to_missing_cameras(
+    tmp_path: Path, model: dict[str, object], varied: dict[str, str], said: str
+) -> None:
+    rows = [row("", 0.9) | dict.fromkeys(varied, "mask"), row("cam.1", 0.8) | varied]
+    folder = write_index(tmp_path / "sweep", rows).folder
+    (folder / "scenario.json").write_text(json.dumps({"model": model}))
+    (section,) = [one for one in report.page_of(folder).sections if one.key == "failures"]
+    assert section.plots
+    assert all(said in plot.reading for plot in section.plots)
+
+
 def test_without_all_subsets_there_is_no_shapley_value(tmp_path: Path) -> None:
     points = points_of(write_index(tmp_path / "s", [row("", 0.9), row("cam.0", 0.8), row("cam.1", 0.5)]))
     values = camera_values(points)
