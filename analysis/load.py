@@ -66,6 +66,8 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "bytes_down": "Int64",
         "energy_j": "float64",
         "busy_s": "float64",
+        "mean_w": "float64",
+        "battery_life_s": "float64",
         "cost": "float64",
     },
 }
@@ -229,8 +231,8 @@ def sweep(folder: Path | str) -> Sweep:
 
 # What a sweep's index holds besides the varied values: the summary, flattened.
 _RESULTS: Final = frozenset((
-    "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy_j", "eq1", "exit_share", "exits",
-    "expect", "expect_met", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary",
+    "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy", "energy_j", "eq1", "exit_share",
+    "exits", "expect", "expect_met", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary",
     "thresholds", "topology", "unasked", "virtual_s", "wall_s",
 ))  # fmt: skip
 _BOOKKEEPING: Final = frozenset(

@@ -58,9 +58,10 @@ def _fleet(run: Run) -> Section:
     frame, summed = fleet.node_table(run)
     kinds = {
         **dict.fromkeys(("captured", "sent", "received", "nodes"), "count"), "bytes_up": "size", "bytes_down": "size",
-        "energy_j": "joules", "busy_s": "seconds", "cost": "number",
+        "energy_j": "joules", "busy_s": "seconds", "mean_w": "watts", "battery_life_s": "seconds", "cost": "number",
     }  # fmt: skip
     heads = {"bytes_up": "bytes up", "bytes_down": "bytes down", "energy_j": "energy", "busy_s": "busy"}
+    heads |= {"mean_w": "mean power", "battery_life_s": "battery lasts"}
     table = Table(
         "nodes", "Nodes, summed by role" if summed else "Every node", frame,
         {name: kind for name, kind in kinds.items() if name in frame}, heads,
@@ -76,6 +77,11 @@ def _fleet(run: Run) -> Section:
     joules, decided = fleet.total_energy(run), run.number("samples.decided")
     if joules > 0 and decided > 0:
         finding += f"; {words.joules(joules)} in all, {words.joules(joules / decided)} for each decided sample"
+        of_cameras = run.number("energy.by_role.camera.per_decision_j")
+        finding += f", {words.joules(of_cameras)} of it the cameras'" if math.isfinite(of_cameras) else ""
+    life = run.number("energy.battery_life_s")
+    if math.isfinite(life):
+        finding += f"; the first battery is empty after {words.seconds(life)}"
     return Section(
         "fleet",
         "Fleet and energy",

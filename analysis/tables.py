@@ -21,6 +21,7 @@ _WRITERS: Final[Mapping[str, Callable[[float], str]]] = {
     "size": words.size,
     "seconds": words.seconds,
     "joules": words.joules,
+    "watts": words.watts,
     "times": words.times,
     "points": words.points,
     "margin": words.margin,

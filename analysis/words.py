@@ -74,14 +74,17 @@ def size(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """`68.8 ms`, `1.2 s`, `5.5 min`."""
+    """`68.8 ms`, `1.2 s`, `15.5 min`, `4.2 h`, `3.5 days`."""
     if not math.isfinite(value):
         return UNKNOWN
     if 0 < abs(value) < 1e-3:
         return f"{number(value * 1e6, 3)}{THIN}µs"
     if 0 < abs(value) < 1:
         return f"{number(value * 1e3, 3)}{THIN}ms"
-    return f"{number(value, 3)}{THIN}s" if abs(value) < 600 else f"{number(value / 60, 3)}{THIN}min"
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if abs(value) >= 10 * length if unit == "min" else abs(value) >= 3 * length:
+            return f"{number(value / length, 3)}{THIN}{unit}"
+    return f"{number(value, 3)}{THIN}s"
 
 
 def rate(bits_per_second: float) -> str:
@@ -111,6 +114,13 @@ def joules(value: float) -> str:
             scale = {"kJ": 1e-3, "J": 1.0, "mJ": 1e3, "µJ": 1e6}[unit]
             return f"{number(value * scale, 3)}{THIN}{unit}" if value else f"0{THIN}J"
     return UNKNOWN
+
+
+def watts(value: float) -> str:
+    """`300 mW`, `1.4 W`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{number(value, 3)}{THIN}W" if abs(value) >= 1 or not value else f"{number(value * 1e3, 3)}{THIN}mW"
 
 
 def times(value: float) -> str:

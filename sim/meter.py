@@ -55,3 +55,8 @@ def leg_cost(framing: Framing, topic: str, payload_bytes: int) -> Cost:
 def energy_j(profile: Profile, busy_s: float, duration_s: float, radio_bytes: int, j_per_byte: float) -> float:
     """Idle power over the whole run, busy power on top while computing, and the radio per byte."""
     return profile.idle_w * duration_s + (profile.busy_w - profile.idle_w) * busy_s + radio_bytes * j_per_byte
+
+
+def battery_life_s(capacity_j: float | None, used_j: float, duration_s: float) -> float | None:
+    """How long a battery lasts at the mean power of a run; None without a battery or without any use."""
+    return None if capacity_j is None or used_j <= 0 or duration_s <= 0 else capacity_j * duration_s / used_j

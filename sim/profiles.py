@@ -24,6 +24,19 @@ class Profile:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Radio:
+    """What a node sends with.
+
+    Attributes:
+        joules_per_byte: energy for sending one byte.
+        source: where the figure comes from.
+    """
+
+    joules_per_byte: float
+    source: str
+
+
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "eyes-of-things": Profile(100e9, 0.30, 1.0, "press: Myriad 2, idle power; busy power as the Myriad 2 stick"),
@@ -37,15 +50,14 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 )
 """Name to machine."""
 
-RADIOS: Mapping[str, float] = MappingProxyType(
+RADIOS: Mapping[str, Radio] = MappingProxyType(
     {
-        "ethernet": 0.0,
-        "ble": 0.154e-6,
-        "wifi": 2.4e-6,
-        "lte": 5.2e-6,
-        "lora-sf7": 0.32e-3,
-        "lora-sf12": 7.0e-3,
+        "ethernet": Radio(0.0, "counted as nothing beside the machine that drives it"),
+        "ble": Radio(0.154e-6, "nRF52840 data sheet, 1 Mbit/s, the radio alone"),
+        "wifi": Radio(2.4e-6, "published uplink power model, 283 mW per Mbit/s and 133 mW, at 10 Mbit/s"),
+        "lte": Radio(5.2e-6, "published uplink power model, 438 mW per Mbit/s and 1288 mW, at 6 Mbit/s"),
+        "lora-sf7": Radio(0.32e-3, "computed from the transceiver's data sheet, spreading factor 7"),
+        "lora-sf12": Radio(7.0e-3, "computed from the transceiver's data sheet, spreading factor 12"),
     }
 )
-"""Name to joules per byte sent: nRF52840 data sheet (PHY only), published uplink power models at 10 and 6 Mbit/s, LoRa
-data sheet. Ethernet is counted as nothing beside the machine that drives it."""
+"""Name to radio."""

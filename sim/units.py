@@ -138,6 +138,23 @@ COMPUTE = Dimension(
     least=1.0,
     most=1e21,
 )
+ENERGY = Dimension(
+    "an energy",
+    MappingProxyType(
+        {
+            "nJ": Fraction(1, 10**9),
+            "uJ": Fraction(1, 10**6),
+            "µJ": Fraction(1, 10**6),
+            "mJ": Fraction(1, 1000),
+            "J": Fraction(1),
+            "kJ": Fraction(1000),
+            "mWh": Fraction(36, 10),
+            "Wh": Fraction(3600),
+        }
+    ),
+    "2.4 uJ",
+    most=1e12,
+)
 POWER = Dimension("a power", _units(uW="1/1000000", mW="1/1000", W=1, kW=1000), "1.4 W", most=1e9)
 
 _PERCENT = re.compile(rf"({_NUMBER}) ?%")

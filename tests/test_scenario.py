@@ -90,7 +90,19 @@ def test_built_in_hardware_makes_sense() -> None:
         assert 0 < profile.idle_w <= profile.busy_w
         assert profile.flops_per_second > 0
         assert profile.source
-    assert RADIOS["ethernet"] == 0 < RADIOS["ble"] < RADIOS["wifi"] < RADIOS["lte"] < RADIOS["lora-sf7"]
+    energies = [RADIOS[name].joules_per_byte for name in ("ethernet", "ble", "wifi", "lte", "lora-sf7", "lora-sf12")]
+    assert energies[0] == 0 and energies == sorted(energies)
+    assert all(radio.source for radio in RADIOS.values())
+
+
+def test_radios_of_your_own_come_first_and_need_no_licence() -> None:
+    own = "radios: {semaphore: {per_byte: 3 mJ}, wifi: {per_byte: 1 uJ}}\n"
+    scenario = valid(own + changed(("count: 4,", "count: 4, radio: semaphore, battery: 10 Wh,")))
+    camera = scenario.nodes["cam"]
+    assert scenario.joules_per_byte(camera) == 0.003 and camera.battery_j == 36_000.0
+    assert scenario.joules_per_byte(camera.model_copy(update={"radio": "wifi"})) == 1e-6
+    assert scenario.joules_per_byte(camera.model_copy(update={"radio": "lte"})) == RADIOS["lte"].joules_per_byte
+    assert scenario.joules_per_byte(scenario.nodes["gw"]) == 0.0
 
 
 def test_data_may_be_a_function() -> None:

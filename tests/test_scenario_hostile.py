@@ -236,7 +236,21 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-_TOP = ["name", "seed", "samples", "sites", "data", "model", "exits", "nodes", "links", "mqtt", "profiles", "tariffs"]
+_TOP = [
+    "name",
+    "seed",
+    "samples",
+    "sites",
+    "data",
+    "model",
+    "exits",
+    "nodes",
+    "links",
+    "mqtt",
+    "profiles",
+    "radios",
+    "tariffs",
+]
 _INNER = [
     "data.kind",
     "data.cameras",

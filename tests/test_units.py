@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.units import BIT_RATE, COMPUTE, DURATION, PERIOD, POWER, Dimension, fraction, shown
+from sim.units import BIT_RATE, COMPUTE, DURATION, ENERGY, PERIOD, POWER, Dimension, fraction, shown
 
-DIMENSIONS = [DURATION, PERIOD, BIT_RATE, COMPUTE, POWER]
+DIMENSIONS = [DURATION, PERIOD, BIT_RATE, COMPUTE, ENERGY, POWER]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ DIMENSIONS = [DURATION, PERIOD, BIT_RATE, COMPUTE, POWER]
         (BIT_RATE, "5 Mbit/s", 5e6),
         (COMPUTE, "3.75 GFLOPS", 3.75e9),
         (POWER, "400 mW", 0.4),
+        (ENERGY, "2.4 uJ", 2.4e-6),
+        (ENERGY, "10 Wh", 36_000.0),
     ],
 )
 def test_reads_what_people_write(dimension: Dimension, text: str, value: float) -> None:

@@ -22,11 +22,23 @@ EXPECT_ALIASES: Mapping[str, str] = MappingProxyType(
         "latency_p95": "latency_s.all.p95",
         "latency_p99": "latency_s.all.p99",
         "local_share": "exits.local",
+        "battery_life": "energy.battery_life_s",
     }
 )
 """Short names of figures, and where they stand in `summary.json`."""
 
-SUMMARY_SECTIONS = ("samples", "dropped", "accuracy", "exits", "bytes", "eq1", "latency_s", "lost", "policies")
+SUMMARY_SECTIONS = (
+    "samples",
+    "dropped",
+    "accuracy",
+    "exits",
+    "bytes",
+    "energy",
+    "eq1",
+    "latency_s",
+    "lost",
+    "policies",
+)
 """Mappings of `summary.json` that a dotted path may begin with."""
 SUMMARY_FIGURES = ("divergences", "energy_j", "cost", "virtual_s")
 """Plain numbers of `summary.json`."""

@@ -147,10 +147,10 @@ def _links(groups: dict[str, Group], links: dict[str, Any]) -> Iterator[Finding]
 
 
 def _hardware(data: dict[str, Any]) -> Iterator[Finding]:
-    profiles = [*section(data, "profiles"), *PROFILES]
+    profiles, radios = [*section(data, "profiles"), *PROFILES], [*section(data, "radios"), *RADIOS]
     for name in section(data, "nodes"):
         node = section(data, "nodes", name)
-        for key, known in (("profile", profiles), ("radio", list(RADIOS))):
+        for key, known in (("profile", profiles), ("radio", radios)):
             value = node.get(key)
             if isinstance(value, str) and value not in known:
                 yield Finding(("nodes", name, key), f"no {key} {shown(value)}{did_you_mean(value, known)}")

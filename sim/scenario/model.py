@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from sim.profiles import PROFILES, Profile
+from sim.profiles import PROFILES, RADIOS, Profile
 from sim.scenario.faults import Fault
-from sim.scenario.parts import Data, Exits, Hardware, Model, Mqtt, Multiview, Tariffs
+from sim.scenario.parts import Data, Exits, Hardware, Model, Mqtt, Multiview, OwnRadio, Tariffs
 from sim.scenario.policies import Policies
 from sim.scenario.sweeps import Sweep
 from sim.scenario.types import (
     BitRate,
     Bound,
     Duration,
+    Energy,
     LinkName,
     Name,
     NodeNames,
@@ -37,7 +38,9 @@ class NodeBase(Part):
     profile: Name = "server"
     """Hardware: a built-in profile or one of `profiles`."""
     radio: Name | None = None
-    """What it sends with, for the energy; without it sending costs nothing."""
+    """What it sends with, built in or one of `radios`, for the energy; without it sending costs nothing."""
+    battery_j: Energy | None = Field(default=None, alias="battery")
+    """What its battery holds, e.g. `10 Wh`: the summary says how long it would last. (The fault `battery` kills.)"""
 
 
 class Camera(NodeBase):
@@ -150,6 +153,8 @@ class Scenario(Part):
     """How messages cross the broker."""
     profiles: dict[Name, Hardware] = Field(default_factory=dict)
     """Hardware profiles of your own."""
+    radios: dict[Name, OwnRadio] = Field(default_factory=dict)
+    """Radios of your own."""
     tariffs: Tariffs = Tariffs()
     """Prices."""
     down: NodeNames = ()
@@ -196,6 +201,13 @@ class Scenario(Part):
         if own is None:
             return PROFILES[node.profile]
         return Profile(own.flops_per_second, own.idle_w, own.busy_w, own.source)
+
+    def joules_per_byte(self, node: NodeBase) -> float:
+        """What sending costs a node; the scenario's own radios come before the built-in ones."""
+        if node.radio is None:
+            return 0.0
+        own = self.radios.get(node.radio)
+        return RADIOS[node.radio].joules_per_byte if own is None else own.joules_per_byte
 
     def to_json(self) -> dict[str, Any]:
         """The scenario with all its defaults, as a file could hold it; loading that gives the same scenario."""

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from sim.scenario.types import (
     Compute,
     Duration,
+    Energy,
     FileName,
     GridText,
     ImportName,
@@ -242,6 +243,15 @@ class Tariffs(Part):
     """Per second that the cloud computes."""
     per_device_month: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """Per device and month of 30 days."""
+
+
+class OwnRadio(Part):
+    """A radio of your own."""
+
+    joules_per_byte: Energy = Field(alias="per_byte")
+    """Energy for sending one byte."""
+    source: Text = ""
+    """Where the figure comes from."""
 
 
 class Hardware(Part):

@@ -89,6 +89,7 @@ Duration = Annotated[float, *_quantity(units.DURATION)]
 Period = Annotated[float, *_quantity(units.PERIOD)]
 BitRate = Annotated[float, *_quantity(units.BIT_RATE)]
 Compute = Annotated[float, *_quantity(units.COMPUTE)]
+Energy = Annotated[float, *_quantity(units.ENERGY)]
 Power = Annotated[float, *_quantity(units.POWER)]
 Share = Annotated[
     float,

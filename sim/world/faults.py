@@ -20,7 +20,6 @@ from sim.ledger.faults import FaultLog
 from sim.meter import energy_j
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Node
-from sim.profiles import RADIOS
 from sim.rng import generator
 from sim.scenario import Scenario
 from sim.world import curve
@@ -90,8 +89,8 @@ def engine(
 
 
 def _energy(prepared: Prepared, node: Node, now_s: float) -> float:
-    radio = next(instance.config.radio for instance in prepared.plan.nodes if instance.group == node.group)
-    return energy_j(node.profile, node.busy_s, now_s, node.bytes_up, RADIOS[radio] if radio else 0.0)
+    config = next(instance.config for instance in prepared.plan.nodes if instance.group == node.group)
+    return energy_j(node.profile, node.busy_s, now_s, node.bytes_up, prepared.scenario.joules_per_byte(config))
 
 
 def _best_camera(prepared: Prepared, inference: ddnn.Inference) -> str:

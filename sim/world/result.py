@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 
 from brokers.api import Counters
 from sim.ddnn import Inference
-from sim.meter import energy_j
+from sim.meter import battery_life_s, energy_j
 from sim.nodes.node import Node
-from sim.profiles import RADIOS
 from sim.world import curve, summary
 from sim.world.fleet import site_name
 from sim.world.play import Outcome
@@ -34,6 +33,8 @@ _NODES = pa.schema(
         ("bytes_down", pa.int64()),
         ("energy_j", pa.float64()),
         ("busy_s", pa.float64()),
+        ("mean_w", pa.float64()),
+        ("battery_life_s", pa.float64()),
         ("cost", pa.float64()),
     ]
 )
@@ -60,8 +61,8 @@ def energy(prepared: Prepared, node: Node, virtual_s: float) -> float:
     if node.name in prepared.scenario.down:
         return 0.0
     config = next(i.config for i in prepared.plan.nodes if i.group == node.group)
-    radio = RADIOS[config.radio] if config.radio else 0.0
-    return energy_j(node.profile, node.busy_s, virtual_s, node.bytes_up, radio)
+    per_byte = prepared.scenario.joules_per_byte(config)
+    return energy_j(node.profile, node.busy_s, virtual_s, node.bytes_up, per_byte)
 
 
 def cost(prepared: Prepared, node: Node, joules: float, virtual_s: float) -> float:
@@ -80,15 +81,16 @@ def cost(prepared: Prepared, node: Node, joules: float, virtual_s: float) -> flo
 def node_rows(prepared: Prepared, outcome: Outcome) -> list[dict[str, Any]]:
     """One row a node, in the order of the fleet."""
     rows = []
-    profiles = {node.group: node.config.profile for node in prepared.plan.nodes}
+    configs = {node.group: node.config for node in prepared.plan.nodes}
+    duration_s = outcome.virtual_s
     for node in outcome.fleet.nodes:
-        joules = energy(prepared, node, outcome.virtual_s)
+        joules, config = energy(prepared, node, duration_s), configs[node.group]
         rows.append(
             {
                 "site": site_name(node.site) if node.site >= 0 else "cloud",
                 "node": node.name,
                 "role": node.role,
-                "profile": profiles[node.group],
+                "profile": config.profile,
                 "captured": node.captured,
                 "sent": node.sent,
                 "received": node.received,
@@ -96,7 +98,9 @@ def node_rows(prepared: Prepared, outcome: Outcome) -> list[dict[str, Any]]:
                 "bytes_down": node.bytes_down,
                 "energy_j": joules,
                 "busy_s": node.busy_s,
-                "cost": cost(prepared, node, joules, outcome.virtual_s),
+                "mean_w": joules / duration_s if duration_s > 0 else 0.0,
+                "battery_life_s": battery_life_s(config.battery_j, joules, duration_s),
+                "cost": cost(prepared, node, joules, duration_s),
             }
         )
     return rows
@@ -161,6 +165,7 @@ def figures(
         "divergences": outcome.divergences,
         "unasked": outcome.unasked,
         "energy_j": sum(row["energy_j"] for row in rows),
+        "energy": summary.energy(rows, entries),
         "cost": sum(row["cost"] for row in rows),
         "virtual_s": outcome.virtual_s,
     }

@@ -54,6 +54,23 @@ def accuracy(entries: Sequence[Sample], per_camera: Mapping[str, float | None]) 
     }
 
 
+def energy(rows: Sequence[Mapping[str, Any]], entries: Sequence[Sample]) -> dict[str, Any]:
+    """Joules for each decided sample, in all and by role, and the shortest life of a battery; None: cannot be said."""
+    decided = sum(entry.exit is not None for entry in entries)
+    by_role: dict[str, float] = {}
+    for row in rows:
+        by_role[row["role"]] = by_role.get(row["role"], 0.0) + row["energy_j"]
+    lives = [row["battery_life_s"] for row in rows if row["battery_life_s"] is not None]
+    return {
+        "per_decision_j": sum(by_role.values()) / decided if decided else None,
+        "by_role": {
+            role: {"total_j": joules, "per_decision_j": joules / decided if decided else None}
+            for role, joules in by_role.items()
+        },
+        "battery_life_s": min(lives, default=None),
+    }
+
+
 def exits(entries: Sequence[Sample]) -> dict[str, float]:
     """Share of all samples that left at each exit."""
     counts = Counter(entry.exit for entry in entries if entry.exit)
