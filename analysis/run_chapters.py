@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
-from analysis import cost_chapter, words
+from analysis import cost_chapter, journey, words
 from analysis.drawing import Plot
 from analysis.figures import accuracy, fleet, timing, verdicts
+from analysis.figures import journey as journey_figures
 from analysis.figures.accuracy import PER_SAMPLE
 from analysis.load import Run, as_number, dig
 from analysis.page import Section
@@ -162,6 +163,12 @@ def _latency(run: Run) -> Section:
         {"messages": "count", "median": "seconds", "p95": "seconds", "max": "seconds"}, {"p95": "95 % within"},
         "From sending to arrival: queue, transmission, propagation, and retries.",
     )  # fmt: skip
+    parts = journey.parts(run)
+    spent = Table(
+        "where_time_goes", "Where the time goes: means from capture to verdict", journey_figures.table(parts),
+        {"verdicts": "count"} | dict.fromkeys([*journey.PARTS, "total"], "seconds") if len(parts) else {},
+        note="; ".join(f"{part}: {meaning}" for part, meaning in journey.PARTS.items()) + ".", aside=True,
+    )  # fmt: skip
     finding = "No sample was decided."
     if len(frame):
         first = frame.to_dict("records")[0]
@@ -170,9 +177,24 @@ def _latency(run: Run) -> Section:
             f"{words.seconds(first['p95'])}; the slowest took {words.seconds(first['max'])}."
         )
     table = Table("latency", "From capture to verdict", frame, kinds if len(frame) else {}, heads)
-    return Section(
-        "latency", "Latency", finding, _some(timing.latency(run)), [table, on_the_way] if len(transit) else [table]
-    )
+    drawn = timing.latency(run), journey_figures.where_time_goes(parts), *_queues(run, beside_faults=False)
+    plots = _some(*drawn)
+    return Section("latency", "Latency", finding + _spent(parts), plots, [table, spent, on_the_way])
+
+
+def _queues(run: Run, *, beside_faults: bool) -> list[Plot | None]:
+    """Queue lengths, under the timeline of faults where there is one."""
+    return [journey_figures.queues(run, timing.end_of(run))] if beside_faults is not run.faults.empty else []
+
+
+def _spent(parts: pd.DataFrame) -> str:
+    """The part that takes most, in a sentence; nothing where the folder does not tell."""
+    if parts.empty:
+        return ""
+    means = parts[list(journey.PARTS)].mean()
+    most = str(means.idxmax())
+    share = words.percent(float(means[most] / means.sum()))
+    return f" Most of it, {share}, goes to {most} ({journey.PARTS[most]})."
 
 
 def _faults(run: Run) -> Section:
@@ -187,7 +209,11 @@ def _faults(run: Run) -> Section:
     )
     kinds = ", ".join(f"{n} × {kind}" for kind, n in frame.kind.value_counts().items())
     return Section(
-        "faults", "Faults", f"{words.count(len(frame))} injections: {kinds}.", _some(timing.faults(run)), [table]
+        "faults",
+        "Faults",
+        f"{words.count(len(frame))} injections: {kinds}.",
+        _some(timing.faults(run), *_queues(run, beside_faults=True)),
+        [table],
     )
 
 

@@ -113,7 +113,7 @@ def faults(run: Run) -> Plot | None:
         return None
     kinds = list(rows.kind.value_counts().index)
     colours = {kind: _FAULT_COLOURS[place % len(_FAULT_COLOURS)] for place, kind in enumerate(kinds)}
-    end = _end(run)
+    end = end_of(run)
     lanes = _lanes(rows)
 
     def draw(wide: bool) -> Drawing:
@@ -144,7 +144,8 @@ def faults(run: Run) -> Plot | None:
     )
 
 
-def _end(run: Run) -> float:
+def end_of(run: Run) -> float:
+    """Seconds of virtual time that figures over time show."""
     times: Iterable[float] = (
         run.number("virtual_s"), run.decisions.captured_s.max(), run.decisions.decided_s.max(),
         run.faults.start_s.max(), run.faults.end_s[np.isfinite(run.faults.end_s)].max(),

@@ -100,7 +100,7 @@ def per_sample(run: Run) -> Plot | None:
         "Bytes per camera and sample, beside Eq. 1 and raw offload",
         "Raw offload sends every image to the cloud. Eq. 1 of the paper counts payload only: class scores always, "
         "feature bits for samples that go on. “Everything” adds our message header, MQTT framing on both legs with "
-        "acknowledgements, and an estimate of TCP/IP.",
+        "acknowledgements, an estimate of TCP/IP, and what was transmitted again after a loss.",
         f"Raw offload {words.size(raw)}, Eq. 1 {words.size(eq1)}, measured payload {words.size(parts['payload'])}, "
         f"with everything around it {words.size(everything)}.",
         draw,
@@ -141,7 +141,8 @@ def by_link_and_kind(run: Run) -> Plot | None:
         "bytes_by_link",
         "Where the bytes go",
         "Every message is counted in four parts: payload (what Eq. 1 counts), our header, MQTT framing (publisher to "
-        "broker and broker to subscriber, with acknowledgements) and TCP/IP, which is an estimate.",
+        "broker and broker to subscriber, with acknowledgements) and TCP/IP, which is an estimate. What links had to "
+        "transmit again after a loss comes on top.",
         f"Bytes by link and by kind of message. {listed}.",
         draw,
     )
