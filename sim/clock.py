@@ -1,47 +1,55 @@
 """Virtual time: a SimPy environment with absolute scheduling and light events.
 
-Processes, timeouts and resources of SimPy work unchanged. Built-in nodes and links use `Call`, a slotted event that
-costs one heap entry and one function call.
+Processes, timeouts and resources of SimPy work unchanged. Built-in nodes and links use `Call`, which costs one heap
+entry and one function call. What never has to be found or taken back again may be an entry by itself: a tuple
+(time, rank, number, function, …) on `queue`, whose function is called with the tuple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, Final
 
 import simpy
-from simpy.events import NORMAL
+from simpy import events
 
 
 class Call:
-    """A function call at a point of virtual time; stands in for a SimPy event on the heap."""
+    """A function call at a point of virtual time, on the heap in place of a SimPy event."""
 
-    __slots__ = ("_defused", "_ok", "_value", "argument", "callbacks", "function")
+    __slots__ = ("argument", "function")
 
     def __init__(self, function: Callable[[Any], object], argument: Any) -> None:
-        self._ok = True
-        self._value = None
         self.function: Callable[[Any], object] | None = function
         self.argument = argument
-        self.callbacks: Any = (_fire,)
 
     def cancel(self) -> None:
         """The event still comes up, and then does nothing."""
         self.function = self.argument = None
 
 
-def _fire(call: Call) -> None:
-    if call.function is not None:
-        call.function(call.argument)
-
-
 def _is(event: object, wanted: Callable[[Call], bool]) -> bool:
     return type(event) is Call and event.function is not None and wanted(event)
 
 
+NORMAL: Final = events.NORMAL
+
+
 class Clock(simpy.Environment):
-    """`simpy.Environment` plus `at`; time in seconds."""
+    """`simpy.Environment` plus `at`; time in seconds.
+
+    Attributes:
+        queue: the heap of what is to happen: (time, rank, number, event) or (time, rank, number, function, …).
+        number: gives the number of the next entry, by which entries of one time and rank keep their order.
+    """
+
+    NORMAL = NORMAL
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: list[Any] = self._queue
+        self.number: Callable[[], int] = self._eid.__next__
 
     def at(self, when_s: float, function: Callable[[Any], object], argument: Any = None) -> Call:
         """Calls `function(argument)` at virtual time `when_s`, after what was scheduled there before.
@@ -52,12 +60,12 @@ class Clock(simpy.Environment):
         if not when_s >= self._now:
             raise ValueError(f"cannot schedule at {when_s} s: it is already {self._now} s")
         call = Call(function, argument)
-        heappush(self._queue, (when_s, NORMAL, next(self._eid), call))  # type: ignore[misc]
+        heappush(self.queue, (when_s, NORMAL, self.number(), call))
         return call
 
     def pending(self, wanted: Callable[[Call], bool]) -> list[tuple[float, Call]]:
         """The calls on the heap that `wanted` picks, in their order."""
-        entries: list[Any] = sorted(entry for entry in self._queue if _is(entry[3], wanted))
+        entries: list[Any] = sorted(entry for entry in self.queue if _is(entry[3], wanted))
         return [(when_s, call) for when_s, _, _, call in entries]
 
     def withdraw(self, wanted: Callable[[Call], bool]) -> list[tuple[float, Call]]:
@@ -65,13 +73,13 @@ class Clock(simpy.Environment):
         taken = self.pending(wanted)
         if taken:
             calls = {id(call) for _, call in taken}
-            self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in calls]  # `finish` holds the list
-            heapify(self._queue)
+            self.queue[:] = [entry for entry in self.queue if id(entry[3]) not in calls]  # `finish` holds the list
+            heapify(self.queue)
         return taken
 
     def restore(self, when_s: float, call: Call) -> None:
         """Puts a withdrawn call back, for `when_s` or for now if that is past."""
-        heappush(self._queue, (max(when_s, self._now), NORMAL, next(self._eid), call))  # type: ignore[misc]
+        heappush(self.queue, (max(when_s, self._now), NORMAL, self.number(), call))
 
     def until(self, when_s: float, rank: int = 0) -> simpy.Event:
         """An event for `yield` that comes at the absolute time `when_s` (no rounding of now + delay).
@@ -81,19 +89,48 @@ class Clock(simpy.Environment):
         """
         event = simpy.Event(self)
         event._ok, event._value = True, None
-        heappush(self._queue, (max(when_s, self._now), NORMAL + rank, next(self._eid), event))  # type: ignore[misc]
+        heappush(self.queue, (max(when_s, self._now), NORMAL + rank, self.number(), event))
         return event
 
     def finish(self) -> None:
-        """Runs until nothing is left to happen; `Environment.step` in one loop."""
-        queue = self._queue
+        """Runs until nothing is left to happen; `step` in one loop."""
+        queue = self.queue
         while queue:
-            self._now, _, _, event = heappop(queue)
-            if type(event) is Call:  # type: ignore[comparison-overlap]
-                _fire(event)
-                continue
-            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
-            for callback in callbacks:
-                callback(event)
-            if not event._ok and not hasattr(event, "_defused"):
-                raise event._value
+            entry = heappop(queue)
+            self._now = entry[0]
+            event = entry[3]
+            if len(entry) > 4:
+                event(entry)
+            elif type(event) is Call:
+                if event.function is not None:
+                    event.function(event.argument)
+            else:
+                _happen(event)
+
+    def step(self) -> None:
+        """The next event.
+
+        Raises:
+            simpy.core.EmptySchedule: there is none.
+        """
+        if not self.queue:
+            raise simpy.core.EmptySchedule
+        entry = heappop(self.queue)
+        self._now = entry[0]
+        event = entry[3]
+        if len(entry) > 4:
+            event(entry)
+        elif type(event) is Call:
+            if event.function is not None:
+                event.function(event.argument)
+        else:
+            _happen(event)
+
+
+def _happen(event: simpy.Event) -> None:
+    """As `simpy.Environment.step` does it."""
+    callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+    for callback in callbacks:
+        callback(event)
+    if not event._ok and not hasattr(event, "_defused"):
+        raise event._value

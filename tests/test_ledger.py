@@ -71,13 +71,13 @@ def test_the_log_does_not_grow_with_the_run(tmp_path: Path) -> None:
     up = log.lane(LANE)
     for sample in range(200_000):
         log.delivered(sample * 1.0, sample + 0.5, up, sample, (12, 30, 104, 170), "")
-    assert len(log._rows) < 1 << 16
+    assert len(log.codes) < 1 << 16
     log.close()
     assert log.tally().messages == len(pd.read_parquet(tmp_path / "m.parquet")) == 200_000
 
 
 def test_the_first_decision_counts_and_every_sample_has_one_fate(tmp_path: Path) -> None:
-    book = SampleBook()
+    book = SampleBook(1, 3)
     for sample in range(3):
         book.open(0, sample, label=1, captured_s=float(sample))
     assert book.decide(0, 0, "local", 1, 0.2, 0.5, 6)

@@ -126,7 +126,7 @@ def test_a_point_is_what_simulate_says(tmp_path: Path, overrides: tuple[str, ...
     inference = prepared.network.inference(prepared.dataset)
     long, short = (play(prepared, inference, carrier, None, "rehearse") for carrier in (MemoryCarrier(), None))
     assert long.book.entries() == short.book.entries()
-    assert long.log._totals == short.log._totals
+    assert long.log.totals() == short.log.totals()
     assert (long.virtual_s, long.overheard_bytes) == (short.virtual_s, short.overheard_bytes)
     simulated = flat(world.simulate(wanted, mode="virtual", out=tmp_path).summary)
     (values,) = rows(

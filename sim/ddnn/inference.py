@@ -88,19 +88,31 @@ class Inference:
         self._scores = np.zeros((samples, spec.cameras, spec.score_bytes // 4), np.float32)
         self._features = np.zeros((samples, spec.cameras, spec.feature_bytes), np.uint8)
         self._absent = np.zeros((samples, spec.cameras), np.bool_)
+        self._outputs: dict[int, list[DeviceOutput]] = {}
         self._answers: dict[object, object] = {}
         self._prepared: dict[bytes, Numbers | None] = {}
+        self._uplinks = range(len(spec.uplinks))
 
     def device(self, index: int, camera: int) -> DeviceOutput:
         """Return what camera `camera` sends for sample `index` of the data set."""
+        outputs = self._outputs.get(index)
+        if outputs is None:
+            outputs = self._outputs[index] = self._all_outputs(index)
+            if len(self._outputs) > REMEMBERED:
+                del self._outputs[next(iter(self._outputs))]
+        return outputs[camera]
+
+    def _all_outputs(self, index: int) -> list[DeviceOutput]:
+        """What the cameras send for one sample, by camera."""
         if not self._ready[index]:
             start = int(self._position[index]) // AHEAD * AHEAD
             self.devices(self._order[start : start + AHEAD])
-        return DeviceOutput(
-            scores=_float_bytes(self._scores[index, camera]),
-            features=self._features[index, camera].tobytes(),
-            absent=bool(self._absent[index, camera]),
-        )
+        return [
+            DeviceOutput(_float_bytes(scores), features.tobytes(), absent)
+            for scores, features, absent in zip(
+                self._scores[index], self._features[index], self._absent[index].tolist(), strict=True
+            )
+        ]
 
     def devices(self, indices: NDArray[np.int64]) -> tuple[F32, Bits, Mask]:
         """Return scores `(n, V, classes)`, packed features `(n, V, bytes)` and absence `(n, V)` of samples."""
@@ -156,7 +168,7 @@ class Inference:
             merged, known = self.sections.local(gateway, scores, _mask(given))
             return self._verdict("local", merged, known)
 
-        return self._remember(("local", gateway, _key(inputs)), compute)
+        return self._remember(("local", gateway, _key(self.spec.groups[gateway], inputs)), compute)
 
     def edge(self, gateway: int, inputs: Mapping[int, bytes]) -> tuple[Verdict, bytes]:
         """Classify at the edge exit of `gateway` and return its own bit-packed features for the cloud.
@@ -173,7 +185,7 @@ class Inference:
                 return Verdict(self.sections.prior, 1.0, b""), features
             return self._verdict("edge", scores, known), features
 
-        return self._remember(("edge", gateway, _key(inputs)), compute)
+        return self._remember(("edge", gateway, _key(self.spec.groups[gateway], inputs)), compute)
 
     def cloud(self, inputs: Mapping[int, bytes]) -> Verdict:
         """Classify in the cloud.
@@ -186,7 +198,7 @@ class Inference:
             maps = self._maps(given, self.spec.uplink_map)
             return self._verdict("cloud", *self.sections.cloud(maps, _mask(given)))
 
-        return self._remember(("cloud", _key(inputs)), compute)
+        return self._remember(("cloud", _key(self._uplinks, inputs)), compute)
 
     def table(self, indices: NDArray[np.int64]) -> Table:
         """Return every exit's decision on samples, as if all cameras and links were well."""
@@ -234,10 +246,8 @@ class Inference:
     def _prefetch_local(self, scores: F32, there: Mask) -> None:
         for gateway, group in enumerate(map(list, self.spec.groups)):
             judged = self.sections.judge("local", *self.sections.local(gateway, scores[:, group], there[:, group]))
-            behind = np.zeros_like(there)
-            behind[:, group] = there[:, group]
             for row in range(len(scores)):
-                self._keep(("local", gateway, _given(scores[row], behind[row])), _verdict(judged, row))
+                self._keep(("local", gateway, _given(scores[row, group], there[row, group])), _verdict(judged, row))
 
     def _maps(self, given: Sequence[bytes], shape: tuple[int, int, int]) -> F32:
         size = (shape[0] * shape[1] * shape[2] + 7) // 8
@@ -257,9 +267,11 @@ class Inference:
         return _verdict(judged, 0)
 
     def _remember(self, key: object, compute: Callable[[], Answer]) -> Answer:
-        if key not in self._answers:
-            self._keep(key, compute())
-        return self._answers[key]  # type: ignore[return-value]  # each kind of key has its kind of answer
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = compute()
+            self._keep(key, answer)
+        return answer  # type: ignore[return-value]  # each kind of key has its kind of answer
 
     def _keep(self, key: object, answer: object) -> None:
         self._answers[key] = answer
@@ -274,13 +286,15 @@ def _in_order(nodes: Sequence[int], inputs: Mapping[int, bytes]) -> list[bytes]:
     return [bytes(inputs.get(node, b"")) for node in nodes]
 
 
-def _key(inputs: Mapping[int, bytes]) -> tuple[tuple[int, bytes], ...]:
-    return tuple(sorted((node, bytes(content)) for node, content in inputs.items() if content))
+def _key(nodes: Sequence[int], inputs: Mapping[int, bytes]) -> tuple[object, ...]:
+    """What all `nodes` sent, in their order; whoever else sent something goes along, and is refused."""
+    content = tuple(map(inputs.get, nodes))
+    return content if len(content) - content.count(None) == len(inputs) else (*content, *inputs)
 
 
-def _given(contents: NDArray[Any], there: Mask) -> tuple[tuple[int, bytes], ...]:
+def _given(contents: NDArray[Any], there: Mask) -> tuple[bytes | None, ...]:
     """As `_key`, for the rows of `contents` whose node takes part."""
-    return tuple((node, contents[node].tobytes()) for node in np.flatnonzero(there).tolist())
+    return tuple(row.tobytes() if here else None for row, here in zip(contents, there.tolist(), strict=True))
 
 
 def _verdict(judged: Judgement, row: int) -> Verdict:

@@ -1,9 +1,12 @@
-"""The message log: one row a message, buffered as tuples and flushed to Parquet in row groups (bounded memory)."""
+"""The message log: one row a message, in typed columns that are flushed to Parquet in row groups (bounded memory)."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable
+from math import nan
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +19,11 @@ from sim.wire import HEADER_BYTES
 
 ROW_GROUP: Final = 1 << 16
 DELIVERED: Final = "delivered"
-_SUMMED: Final = ("messages", "payload", "mqtt", "tcpip", "retransmitted")
+_HALF: Final = (1 << 32) - 1
+_WARES: Final = (1 << 24) - 1
+_NAMED: Final = ["src", "dst", "kind", "site", "sample", "fate", "fault", "attempts", "queued_s"]
+_SPLIT: Final = dict.fromkeys(["sent_s", "arrived_s"], "BYTE_STREAM_SPLIT")
+_LANE: Final = attrgetter("src", "dst", "kind", "site", "link")
 
 _SCHEMA: Final = pa.schema(
     [
@@ -41,7 +48,6 @@ _SCHEMA: Final = pa.schema(
 
 Sizes = tuple[int, int, int, int]
 """Bytes of a message: payload, MQTT and TCP/IP (on the legs that it is charged with), and one transmission in all."""
-_Row = tuple[float, float | None, int, int, int, int, int, int, int, int, int, float]
 
 
 class Lane(NamedTuple):
@@ -79,43 +85,62 @@ class _Codes:
             self.names.append(name)
         return code
 
+    def column(self, codes: np.ndarray, mask: np.ndarray | None = None) -> pa.DictionaryArray:
+        """Codes as the strings they stand for."""
+        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=mask), pa.array(self.names, pa.string()))
+
 
 class MessageLog:
     """Rows are added when a message's fate is known; so the log is ordered by the time of the fate.
 
+    A row is four numbers: when it was sent, when it arrived, how long it queued, and a code: 8 bits for the
+    transmissions, 24 for its lane and sizes, 32 for its sample. A fabric may append to these columns itself, if it
+    calls `flush` once there are `ROW_GROUP` rows.
+
     Args:
         path: where the rows go; None keeps the sums alone (a point of a sweep).
+
+    Attributes:
+        sent_s, arrived_s, queued_s, codes: the columns of what is not yet flushed; a lost message arrives at NaN.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._writer = None
         if path is not None:
-            self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False)
-        self._sums: Counter[tuple[int, Sizes, int]] = Counter()
-        self._again: Counter[tuple[int, int]] = Counter()
-        self._rows: list[_Row] = []
+            self._writer = pq.ParquetWriter(
+                path, _SCHEMA, compression="zstd", store_schema=False, use_dictionary=_NAMED, column_encoding=_SPLIT
+            )
+        self.sent_s, self.arrived_s, self.queued_s, self.codes = array("d"), array("d"), array("d"), array("q")
+        self._odd: dict[int, tuple[int, int]] = {}
         self._now_s = 0.0
-        self._lanes: list[Lane] = []
-        self._columns = {name: _Codes() for name in ("site", "src", "dst", "kind")}
-        self._codes: list[tuple[int, int, int, int]] = []
+        self._columns = {name: _Codes() for name in ("src", "dst", "kind", "site", "link")}
+        self._lanes = [array("i") for _ in self._columns]
+        self._wares: dict[tuple[int, Sizes], int] = {}
+        self._ware_lanes = array("q")
+        self._sizes = tuple(array("i") for _ in range(4))
+        self._counts = np.zeros(0, np.int64)
+        self._odd_counts: Counter[tuple[int, int]] = Counter()
+        self._again: Counter[tuple[int, int]] = Counter()
         self._fates = _Codes()
         self._faults = _Codes()
-        self._totals: Counter[tuple[str, str, str, str]] = Counter()
+        self._totals: dict[tuple[str, str, str], Tally] | None = None
         self._fates(DELIVERED)
 
     def lane(self, lane: Lane) -> int:
-        """Registers a lane; its number goes into `add`."""
-        self._lanes.append(lane)
-        codes = self._columns
-        self._codes.append(
-            (
-                codes["site"](lane.site),
-                codes["src"](lane.src),
-                codes["dst"](lane.dst),
-                codes["kind"](lane.kind),
-            )
-        )
-        return len(self._lanes) - 1
+        """Registers a lane; its number goes into `delivered` and `lost`."""
+        for column, codes, name in zip(self._lanes, self._columns.values(), _LANE(lane), strict=True):
+            column.append(codes(name))
+        return len(self._lanes[0]) - 1
+
+    def code(self, lane: int, cost: Sizes) -> int:
+        """What stands for messages of one size on one lane, sample 0, transmitted 0 times."""
+        number = self._wares.get((lane, cost))
+        if number is None:
+            number = self._wares[lane, cost] = len(self._ware_lanes)
+            self._ware_lanes.append(lane)
+            for column, size in zip(self._sizes, cost, strict=True):
+                column.append(size)
+        return number << 32
 
     def delivered(
         self,
@@ -131,20 +156,11 @@ class MessageLog:
         """One message that arrived, after `attempts` transmissions; `fault` is empty where none touched it.
 
         Raises:
-            InvariantError: it arrived before it was sent, or the ledger would go back in time.
+            InvariantError: when the rows are flushed, if it arrived before it was sent or time went backwards.
         """
-        if not (sent_s <= arrived_s >= self._now_s):
-            raise InvariantError(
-                f"a message of sample {sample} sent at {sent_s} s arrived at {arrived_s} s, "
-                f"in the ledger after {self._now_s} s"
-            )
-        self._now_s = arrived_s
-        if self._writer is None:
-            self._sums[lane, cost, 0] += 1
-            if attempts > 1:
-                self._again[lane, 0] += (attempts - 1) * cost[3]
-            return
-        self._add((sent_s, arrived_s, lane, sample, *cost, 0, self._faults(fault) if fault else -1, attempts, queued_s))
+        if fault:
+            self._odd[len(self.codes)] = 0, self._faults(fault)
+        self._add(sent_s, arrived_s, attempts << 56 | self.code(lane, cost) | sample & _HALF, queued_s)
 
     def lost(
         self,
@@ -158,104 +174,143 @@ class MessageLog:
         queued_s: float = 0.0,
     ) -> None:
         """One message that never arrives, after `attempts` transmissions (none, where it did not come to its link)."""
-        fate = self._fates(f"lost:{reason}")
-        if self._writer is None:
-            self._sums[lane, cost, fate] += 1
-            if attempts > 1:
-                self._again[lane, fate] += (attempts - 1) * cost[3]
-            return
-        self._add((sent_s, None, lane, sample, *cost, fate, self._faults(fault) if fault else -1, attempts, queued_s))
+        self.lost_code(sent_s, attempts << 56 | self.code(lane, cost) | sample & _HALF, reason, fault, queued_s)
 
-    def _add(self, row: _Row) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= ROW_GROUP:
+    def lost_code(self, sent_s: float, code: int, reason: str, fault: str, queued_s: float) -> None:
+        """As `lost`, of a message that has its code already."""
+        self._odd[len(self.codes)] = self._fates(f"lost:{reason}"), self._faults(fault) if fault else -1
+        self._add(sent_s, nan, code, queued_s)
+
+    def _add(self, sent_s: float, arrived_s: float, code: int, queued_s: float) -> None:
+        self.sent_s.append(sent_s)
+        self.arrived_s.append(arrived_s)
+        self.codes.append(code)
+        self.queued_s.append(queued_s)
+        if len(self.codes) >= ROW_GROUP:
             self.flush()
 
     def flush(self) -> None:
-        """Writes the buffered rows as one row group and adds them to the totals."""
-        if not self._rows:
+        """Checks the buffered rows, adds them to the totals and writes them as one row group.
+
+        Raises:
+            InvariantError: a message arrived before it was sent, or the ledger goes back in time.
+        """
+        rows = len(self.codes)
+        if not rows:
             return
-        sent, arrived, lane, sample, payload, mqtt, tcpip, whole, fate, fault, attempts, queued = zip(
-            *self._rows, strict=True
-        )
-        self._rows.clear()
-        lanes, fates = np.array(lane, np.int64), np.array(fate, np.int64)
-        again = np.maximum(np.array(attempts, np.int64) - 1, 0) * np.array(whole, np.int64)
-        sizes = [*(np.array(column, np.int64) for column in (payload, mqtt, tcpip)), again]
-        self._count(lanes, fates, sizes)
-        codes = np.array(self._codes, np.int32)[lanes]
-        named = [
-            pa.DictionaryArray.from_arrays(pa.array(codes[:, i]), pa.array(self._columns[name].names))
-            for i, name in enumerate(("site", "src", "dst", "kind"))
-        ]
-        site, src, dst, kind = named
-        faults = np.array(fault, np.int32)
-        columns = [
-            pa.array(sent, pa.float64()),
-            pa.array(arrived, pa.float64()),
-            *(src, dst, kind, site),
-            pa.array(sample, pa.int32()),
-            pa.array(sizes[0].astype(np.int32)),
-            pa.array(np.full(len(lanes), HEADER_BYTES, np.int32)),
-            pa.array(sizes[1].astype(np.int32)),
-            pa.array(sizes[2].astype(np.int32)),
-            pa.DictionaryArray.from_arrays(pa.array(fates.astype(np.int32)), pa.array(self._fates.names)),
-            pa.DictionaryArray.from_arrays(
-                pa.array(faults, mask=faults < 0), pa.array(self._faults.names, pa.string())
-            ),
-            pa.array(attempts, pa.int8()),
-            pa.array(queued, pa.float64()),
-            pa.array(again.astype(np.int32)),
-        ]
-        assert self._writer is not None
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+        columns = self.codes, self.sent_s, self.arrived_s, self.queued_s
+        codes, sent, arrived, queued = (np.array(column) for column in columns)
+        for column in columns:
+            del column[:]
+        fates, faults = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
+        for row, (fate, fault) in self._odd.items():
+            fates[row], faults[row] = fate, fault
+        self._odd.clear()
+        wares = codes >> 32 & _WARES
+        attempts = codes >> 56
+        again = np.maximum(attempts - 1, 0) * np.array(self._sizes[3])[wares]
+        self._check(sent, arrived, fates)
+        self._count(wares, fates, again)
+        if self._writer is not None:
+            lanes = np.array(self._ware_lanes)[wares]
+            payload, mqtt, tcpip = (np.array(column)[wares] for column in self._sizes[:3])
+            src, dst, kind, site = (
+                codes.column(np.array(column)[lanes])
+                for codes, column in zip(list(self._columns.values())[:4], self._lanes, strict=False)
+            )
+            written = [
+                pa.array(sent),
+                pa.array(arrived, mask=np.isnan(arrived)),
+                *(src, dst, kind, site),
+                pa.array(codes.astype(np.int32)),
+                pa.array(payload),
+                pa.array(np.full(rows, HEADER_BYTES, np.int32)),
+                pa.array(mqtt),
+                pa.array(tcpip),
+                self._fates.column(fates),
+                self._faults.column(faults, faults < 0),
+                pa.array(attempts.astype(np.int8)),
+                pa.array(queued),
+                pa.array(again.astype(np.int32)),
+            ]
+            self._writer.write_table(pa.Table.from_arrays(written, schema=_SCHEMA))
 
-    def _count(self, lanes: np.ndarray, fates: np.ndarray, sizes: list[np.ndarray]) -> None:
-        width = len(self._fates.names)
-        keys, inverse = np.unique(lanes * width + fates, return_inverse=True)
-        counts = np.bincount(inverse)
-        sums = [np.bincount(inverse, weights=size).astype(np.int64) for size in sizes]
-        for i, key in enumerate(keys.tolist()):
-            lane, fate = self._lanes[key // width], self._fates.names[key % width]
-            for field, value in zip(_SUMMED, (counts, *sums), strict=True):
-                self._totals[(lane.link, lane.kind, fate, field)] += int(value[i])
+    def _check(self, sent: np.ndarray, arrived: np.ndarray, fates: np.ndarray) -> None:
+        there = fates == 0
+        times = arrived[there]
+        before = np.r_[self._now_s, times[:-1]]
+        wrong = np.flatnonzero((times < before) | (times < sent[there]))
+        if len(wrong):
+            row = wrong[0]
+            raise InvariantError(
+                f"a message sent at {sent[there][row]} s arrived at {times[row]} s, in the ledger after {before[row]} s"
+            )
+        if len(times):
+            self._now_s = float(times[-1])
 
-    def _count_sums(self) -> None:
-        for (number, (payload, mqtt, tcpip, _), fate), count in self._sums.items():
-            lane, name = self._lanes[number], self._fates.names[fate]
-            key = lane.link, lane.kind, name
-            for field, size in (("messages", 1), ("payload", payload), ("mqtt", mqtt), ("tcpip", tcpip)):
-                self._totals[*key, field] += count * size
-        for (number, fate), size in self._again.items():
-            lane = self._lanes[number]
-            self._totals[lane.link, lane.kind, self._fates.names[fate], "retransmitted"] += size
-        self._sums.clear()
-        self._again.clear()
+    def _count(self, wares: np.ndarray, fates: np.ndarray, again: np.ndarray) -> None:
+        self._totals = None
+        grown = len(self._ware_lanes) - len(self._counts)
+        self._counts = np.r_[self._counts, np.zeros(grown, np.int64)]
+        for row in np.flatnonzero(again).tolist():
+            self._again[int(wares[row]), int(fates[row])] += int(again[row])
+        there = fates == 0
+        if not there.all():
+            self._odd_counts.update(zip(wares[~there].tolist(), fates[~there].tolist(), strict=True))
+            wares = wares[there]
+        self._counts += np.bincount(wares, minlength=len(self._counts))
 
     def close(self) -> None:
         """Flushes and closes the file."""
         self.flush()
-        self._count_sums()
         if self._writer is not None:
             self._writer.close()
 
+    def arrivals(self, code: int) -> int:
+        """How many flushed messages of one size on one lane were delivered."""
+        ware = code >> 32 & _WARES
+        return int(self._counts[ware]) if ware < len(self._counts) else 0
+
+    def totals(self) -> dict[tuple[str, str, str], Tally]:
+        """Sums over the flushed messages by link, kind and fate."""
+        if self._totals is not None:
+            return self._totals
+        used = len(self._counts)
+        links, kinds = self._columns["link"].names, self._columns["kind"].names
+        lanes = np.array(self._ware_lanes)[:used]
+        groups = np.array(self._lanes[4])[lanes] * len(kinds) + np.array(self._lanes[2])[lanes]
+        counts, again = {0: self._counts}, dict[int, np.ndarray]()
+        for counter, found in ((self._odd_counts, counts), (self._again, again)):
+            for (ware, fate), count in counter.items():
+                found.setdefault(fate, np.zeros(used, np.int64))[ware] += count
+        totals = self._totals = {}
+        for fate, messages in counts.items():
+            columns = [messages, *(messages * np.array(sizes)[:used] for sizes in self._sizes[:3])]
+            columns += [again.get(fate, np.zeros(used, np.int64))]
+            count, *sums = (np.bincount(groups, column).astype(np.int64).tolist() for column in columns)
+            for group in np.flatnonzero(count).tolist():
+                payload, mqtt, tcpip, repeated = (column[group] for column in sums)
+                key = links[group // len(kinds)], kinds[group % len(kinds)], self._fates.names[fate]
+                header = count[group] * HEADER_BYTES
+                totals[key] = Tally(count[group], payload, header, mqtt, tcpip, repeated)
+        return totals
+
     def links(self) -> list[str]:
         """The links that carried anything, sorted."""
-        return sorted({key[0] for key in self._totals})
+        return sorted({key[0] for key in self.totals()})
 
     def fates(self) -> list[str]:
         """The fates that occurred, sorted."""
-        return sorted({key[2] for key in self._totals})
+        return sorted({key[2] for key in self.totals()})
 
     def tally(self, *, link: str | None = None, kind: str | None = None, fate: str | None = None) -> Tally:
         """Sums over the flushed messages that match."""
-        sums: Counter[str] = Counter()
-        for (a_link, a_kind, a_fate, field), value in self._totals.items():
-            if link in (None, a_link) and kind in (None, a_kind) and fate in (None, a_fate):
-                sums[field] += value
-        header = sums["messages"] * HEADER_BYTES
-        again = sums["retransmitted"]
-        return Tally(sums["messages"], sums["payload"], header, sums["mqtt"], sums["tcpip"], again)
+        found = [
+            tally
+            for (a_link, a_kind, a_fate), tally in self.totals().items()
+            if link in (None, a_link) and kind in (None, a_kind) and fate in (None, a_fate)
+        ]
+        return Tally(*map(sum, zip(*found, strict=True))) if found else Tally(0, 0, 0, 0, 0, 0)
 
 
 def check_conservation(log: MessageLog, sent: Iterable[tuple[str, int, int]]) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.errors import InvariantError
+from sim.wire import EXITS
 
 # How far a sample came, with the reason that is given if it came no further.
 STAGES: Final = ("no-camera", "scores-lost", "features-lost", "uplink-lost", "cloud-undecided")
+_EXITS: Final = (None, *EXITS)
 DUE, CAPTURED, ASKED, FORWARDED, AT_CLOUD = range(5)
 
 _SCHEMA: Final = pa.schema(
@@ -53,54 +58,69 @@ class Sample:
 
 
 class SampleBook:
-    """All samples of a run by (site, sample); a site is a number here."""
+    """All samples of a run by (site, sample), in columns; a site is a number here.
 
-    def __init__(self) -> None:
-        self._samples: dict[tuple[int, int], Sample] = {}
+    Args:
+        sites, samples: how many there are of each; (site, sample) lies at `site * samples + sample`.
+    """
+
+    def __init__(self, sites: int, samples: int) -> None:
+        count = sites * samples
+        self._sites, self._samples = sites, samples
+        self._opened = bytearray(count)
+        self._stage = bytearray(count)
+        self._exit = bytearray(count)
+        self._label, self._predicted = array("h", bytes(2 * count)), array("h", bytes(2 * count))
+        self._devices = array("h", bytes(2 * count))
+        self._captured, self._decided = array("d", bytes(8 * count)), array("d", bytes(8 * count))
+        self._entropy = array("d", bytes(8 * count))
+        self._faults: dict[int, str] = {}
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return sum(self._opened)
 
     def open(self, site: int, sample: int, label: int, captured_s: float) -> None:
         """Announces a sample that is due at `captured_s`, whether or not a camera is there to see it."""
-        key = (site, sample)
-        if key in self._samples:
+        at = site * self._samples + sample
+        if self._opened[at]:
             raise InvariantError(f"sample {sample} of site {site} was opened twice")
-        self._samples[key] = Sample(label, captured_s)
+        self._opened[at] = True
+        self._label[at] = label
+        self._captured[at] = captured_s
 
     def reach(self, site: int, sample: int, stage: int) -> None:
         """Notes how far the sample came."""
-        entry = self._samples[site, sample]
-        if stage > entry.stage:
-            entry.stage = stage
+        at = site * self._samples + sample
+        if stage > self._stage[at]:
+            self._stage[at] = stage
 
     def knows(self, site: int, sample: int) -> bool:
         """Whether there is such a sample."""
-        return (site, sample) in self._samples
+        known = 0 <= site < self._sites and 0 <= sample < self._samples
+        return known and bool(self._opened[site * self._samples + sample])
 
     def is_due(self, site: int, sample: int, now_s: float) -> bool:
         """Whether the sample's time has come: nobody can know anything of a later one."""
-        entry = self._samples.get((site, sample))
-        return entry is not None and entry.captured_s <= now_s
+        return self.knows(site, sample) and self._captured[site * self._samples + sample] <= now_s
 
     def touch(self, site: int, sample: int, fault: str) -> None:
         """Notes that a fault touched the sample; a forged sample that does not exist is nobody's."""
-        entry = self._samples.get((site, sample))
-        if entry is None:
+        if not self.knows(site, sample):
             return
-        known = entry.faults.split("+") if entry.faults else []
+        at = site * self._samples + sample
+        known = self._faults[at].split("+") if at in self._faults else []
         new = [name for name in fault.split("+") if name not in known]
         if new:
-            entry.faults = "+".join([*known, *new])
+            self._faults[at] = "+".join([*known, *new])
 
     def captured_early(self, site: int, sample: int, now_s: float) -> None:
         """A camera whose clock is ahead took the sample before it was due."""
-        entry = self._samples[site, sample]
-        entry.captured_s = min(entry.captured_s, now_s)
+        at = site * self._samples + sample
+        self._captured[at] = min(self._captured[at], now_s)
 
     def is_decided(self, site: int, sample: int) -> bool:
         """Whether an exit has classified the sample."""
-        return self._samples[site, sample].exit is not None
+        return bool(self._exit[site * self._samples + sample])
 
     def decide(
         self,
@@ -113,49 +133,75 @@ class SampleBook:
         devices_used: int,
     ) -> bool:
         """Records the decision of an exit; False where an earlier one already counts."""
-        entry = self._samples[site, sample]
-        if entry.exit is not None:
+        at = site * self._samples + sample
+        if self._exit[at]:
             return False
-        if now_s < entry.captured_s:
+        if now_s < self._captured[at]:
             raise InvariantError(
-                f"sample {sample} of site {site} was decided at {now_s} s, captured at {entry.captured_s} s"
+                f"sample {sample} of site {site} was decided at {now_s} s, captured at {self._captured[at]} s"
             )
-        entry.exit, entry.predicted, entry.entropy = exit_name, predicted, entropy
-        entry.decided_s, entry.devices_used = now_s, devices_used
+        self._exit[at] = _EXITS.index(exit_name)
+        self._predicted[at], self._entropy[at] = predicted, entropy
+        self._decided[at], self._devices[at] = now_s, devices_used
         return True
-
-    def entries(self) -> list[tuple[int, int, Sample]]:
-        """(site, sample, entry), sorted."""
-        return [(*key, self._samples[key]) for key in sorted(self._samples)]
 
     def cut(self, now_s: float) -> None:
         """The run ends early: samples that are due only after `now_s` never happen."""
-        self._samples = {key: entry for key, entry in self._samples.items() if entry.captured_s <= now_s}
+        for at, captured_s in enumerate(self._captured):
+            if captured_s > now_s:
+                self._opened[at] = False
+
+    def entry(self, site: int, sample: int) -> Sample:
+        """One sample as it is now."""
+        return self._entry(site * self._samples + sample)
+
+    def entries(self) -> list[tuple[int, int, Sample]]:
+        """(site, sample, entry), sorted."""
+        return [(*divmod(at, self._samples), self._entry(at)) for at, opened in enumerate(self._opened) if opened]
+
+    def _entry(self, at: int) -> Sample:
+        left = _EXITS[self._exit[at]]
+        return Sample(
+            self._label[at],
+            self._captured[at],
+            self._stage[at],
+            left,
+            self._predicted[at] if left else None,
+            self._entropy[at] if left else None,
+            self._decided[at] if left else None,
+            self._devices[at],
+            self._faults.get(at),
+        )
 
     def check(self, expected: int) -> None:
         """Exactly one fate for every sample that was due; raises `InvariantError`."""
-        if len(self._samples) != expected:
-            raise InvariantError(f"{expected} samples were due, {len(self._samples)} have a fate")
+        if len(self) != expected:
+            raise InvariantError(f"{expected} samples were due, {len(self)} have a fate")
 
     def write(self, path: Path, site_names: list[str]) -> None:
         """Writes `decisions.parquet`, sorted by site and sample."""
-        rows = self.entries()
-        entries = [entry for _, _, entry in rows]
-        sites = pa.DictionaryArray.from_arrays(
-            pa.array([site for site, _, _ in rows], pa.int32()), pa.array(site_names)
-        )
+        at = np.flatnonzero(np.frombuffer(self._opened, np.uint8))
+        exits, stages = np.frombuffer(self._exit, np.uint8)[at], np.frombuffer(self._stage, np.uint8)[at]
+        undecided = exits == 0
+        fates = [f"dropped:{reason}" for reason in STAGES]
+        touched = pa.array(map(self._faults.get, at.tolist()), pa.string()) if self._faults else None
         columns = [
-            sites,
-            pa.array([sample for _, sample, _ in rows], pa.int32()),
-            pa.array([entry.label for entry in entries], pa.int16()),
-            pa.array([entry.predicted for entry in entries], pa.int16()),
-            pa.array([entry.exit for entry in entries], pa.string()),
-            pa.array([entry.entropy for entry in entries], pa.float64()),
-            pa.array([entry.captured_s for entry in entries], pa.float64()),
-            pa.array([entry.decided_s for entry in entries], pa.float64()),
-            pa.array([entry.devices_used for entry in entries], pa.int16()),
-            pa.array([entry.fate for entry in entries], pa.string()),
-            pa.array([entry.faults for entry in entries], pa.string()),
+            pa.DictionaryArray.from_arrays(pa.array((at // self._samples).astype(np.int32)), pa.array(site_names)),
+            pa.array((at % self._samples).astype(np.int32)),
+            pa.array(np.frombuffer(self._label, np.int16)[at]),
+            pa.array(np.frombuffer(self._predicted, np.int16)[at], mask=undecided),
+            _strings(_EXITS, exits),
+            pa.array(np.frombuffer(self._entropy, np.float64)[at], mask=undecided),
+            pa.array(np.frombuffer(self._captured, np.float64)[at]),
+            pa.array(np.frombuffer(self._decided, np.float64)[at], mask=undecided),
+            pa.array(np.frombuffer(self._devices, np.int16)[at]),
+            _strings([*_EXITS, *fates], np.where(undecided, len(_EXITS) + stages, exits)),
+            pa.nulls(len(at), pa.string()) if touched is None else touched,
         ]
         table = pa.Table.from_arrays(columns, schema=_SCHEMA)
         pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def _strings(names: Sequence[str | None], codes: np.ndarray) -> pa.Array:
+    """The strings that codes stand for; None is null."""
+    return pa.array(names, pa.string()).take(pa.array(codes.astype(np.int32)))

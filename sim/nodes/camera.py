@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Generator
+from functools import lru_cache
 from typing import Any, Protocol
 
 import simpy
@@ -52,7 +52,7 @@ class Camera(Node):
         self._sends = sends
         self.period_s = period_s
         self._capacity = buffer
-        self._buffer: OrderedDict[int, DeviceOutput] = OrderedDict()
+        self._buffer: dict[int, DeviceOutput] = {}
         self.left = 0
         self.tamper: Tamper | None = None
         self.skew: Callable[[float], float] | None = None
@@ -61,18 +61,34 @@ class Camera(Node):
     def run(self, samples: int) -> Generator[simpy.Event, None, None]:
         """The camera as a SimPy process: one capture a period, each followed by the device section."""
         clock = self.services.clock
-        flops = 0.0 if self._sends == "raw" else self.services.flops["device"]
+        flops = self.capture_flops
         for sample in range(samples):
             due_s = sample * self.period_s
             if self.skew is not None:
                 due_s = max(clock.now, self.skew(due_s))
-            yield clock.until(self.reserve(due_s, flops), self.client)  # cameras in step go in their order
+            yield clock.until(self.reserve(due_s, flops), 1 + self.client)  # cameras in step go in their order
             if self.thaw is not None:
                 yield self.thaw
             if self.up and self.up_since_s <= due_s:
                 self._capture(sample, due_s)
             elif self.faults:
                 self.services.book.touch(self.site, sample, self.faults)
+
+    @property
+    def capture_flops(self) -> float:
+        """Operations between a capture and its message."""
+        return 0.0 if self._sends == "raw" else self.services.flops["device"]
+
+    def expose(self, sample: int, picture: int) -> None:
+        """A capture that nothing disturbs; `picture` is what stands before the camera."""
+        self.captured += 1
+        inference = self.services.inference
+        if self._sends == "raw":
+            self._publish(RAW, sample, inference.raw(picture, self.index), UINT8, 0)
+            return
+        output = inference.device(picture, self.index)
+        if not self._leaves(sample, output):
+            self._send(self._sends, sample, output)
 
     def forget(self) -> None:
         """Loses the buffered features (a crash without persistent memory)."""
@@ -120,7 +136,10 @@ class Camera(Node):
         if sends == "features":
             self._publish(FEATURES, sample, output.features, BITS, flags)
             return
-        self._keep(sample, output)
+        buffer = self._buffer
+        buffer[sample] = output
+        if len(buffer) > self._capacity:
+            del buffer[next(iter(buffer))]
         self._publish(SCORES, sample, output.scores, FLOAT32, flags)
 
     def _leaves(self, sample: int, output: DeviceOutput) -> bool:
@@ -135,25 +154,25 @@ class Camera(Node):
         self.decide(self.site, sample, "device", verdict.predicted, verdict.entropy, 1)
         return True
 
-    def _keep(self, sample: int, output: DeviceOutput) -> None:
-        self._buffer[sample] = output
-        if len(self._buffer) > self._capacity:
-            self._buffer.popitem(last=False)
-
     def receive(self, message: Frame, src: Node) -> None:
         """A request makes the camera send the features it still has; anything else is no business of a camera."""
-        if message.kind != REQUEST:
+        if message.kind != REQUEST or self.index not in _asked(message.payload):
             return
-        try:
-            asked = decode_nodes(message.payload)
-        except Malformed:
-            return
-        output = self._buffer.pop(message.sample, None) if self.index in asked else None
+        output = self._buffer.pop(message.sample, None)
         if output is not None:
             flags = ABSENT if output.absent else 0
             self._publish(FEATURES, message.sample, output.features, BITS, flags)
 
     def _publish(self, kind: int, sample: int, payload: bytes, dtype: int, flags: int) -> None:
         self.services.fabric.publish(
-            self.port(kind), sample, payload, dtype=dtype, origin=self.index, flags=flags, expected=1
+            self.ports[kind, self.site], sample, payload, dtype=dtype, origin=self.index, flags=flags, expected=1
         )
+
+
+@lru_cache(maxsize=1024)
+def _asked(request: bytes) -> tuple[int, ...]:
+    """The cameras that a request names; none if it is malformed."""
+    try:
+        return decode_nodes(request)
+    except Malformed:
+        return ()

@@ -43,7 +43,7 @@ class ChoosingCamera(Camera):
             due_s = sample * self.period_s
             if self.skew is not None:
                 due_s = max(clock.now, self.skew(due_s))
-            yield clock.until(due_s, self.client)
+            yield clock.until(due_s, 1 + self.client)
             if self.thaw is not None:
                 yield self.thaw
             if self._was_up_since(sample, due_s):

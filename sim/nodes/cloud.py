@@ -63,21 +63,23 @@ class Cloud(Node):
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = Session(*key)
+            self.services.book.reach(*key, AT_CLOUD)
             clock = self.services.clock
             session.deadline = clock.at(clock.now + self._wait_s, self._classify, session)
         if session.working:
             return
-        self.services.book.reach(*key, AT_CLOUD)
         edge = self._has_edge and src.role == "gateway"
-        count = 1 if edge else max(message.expected, 1)
-        session.came[src.client] = session.came.get(src.client, 0) + 1
-        session.promised[src.client] = max(count, session.promised.get(src.client, 0))
+        count = 1 if edge else message.expected or 1
+        client, came, promised = src.client, session.came, session.promised
+        came[client] = heard = came.get(client, 0) + 1
+        if count > promised.get(client, 0):
+            promised[client] = count
         if message.kind == RAW:
             session.raw[message.node] = message.payload
         elif not message.flags & ABSENT:
             session.inputs[message.node] = message.payload
             session.devices += message.expected if edge else 1
-        if self._is_complete(session):
+        if heard >= promised[client] and self._is_complete(session):
             self._classify(session)
 
     def _is_complete(self, session: Session) -> bool:

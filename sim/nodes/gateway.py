@@ -26,7 +26,7 @@ from sim.wire import (
 class Session:
     """One sample on its way through a gateway."""
 
-    __slots__ = ("answered", "asked", "deadline", "held", "inputs", "raw", "sample", "work")
+    __slots__ = ("answered", "asked", "deadline", "forwarded", "held", "inputs", "raw", "sample", "work")
 
     def __init__(self, sample: int) -> None:
         self.sample = sample
@@ -35,6 +35,7 @@ class Session:
         self.raw: dict[int, bytes] = {}
         self.held: list[Frame] = []
         self.asked: frozenset[int] | None = None
+        self.forwarded = False
         self.deadline: Call | None = None
         self.work: Call | None = None
 
@@ -93,26 +94,29 @@ class Gateway(Node):
 
     def receive(self, message: Frame, src: Node) -> None:
         """Dispatches by kind; what comes after its sample was closed is late and ignored."""
-        sample = message.sample
-        if message.kind == EXIT:
+        kind, sample = message.kind, message.sample
+        if kind == EXIT:
             self._on_exit(message, src)
         elif sample not in self._closed:
-            if message.kind == SCORES:
-                self._on_scores(message)
-            elif message.kind in (FEATURES, RAW):
-                self._on_unasked(message) if self._mixed else self._take(message)
+            if kind == SCORES:
+                self._on_scores(self._sessions.get(sample) or self._open(sample, self._aggregate), message)
+            elif kind in (FEATURES, RAW):
+                if self._mixed:
+                    self._on_unasked(message)
+                elif self._has_edge:
+                    self._collect(message)
+                else:
+                    self._relay(message)
 
-    def _on_scores(self, message: Frame) -> None:
-        session = self._session(message.sample, self._aggregate)
-        if session.asked is not None or session.work is not None:
-            return
-        session.add(message)
-        if len(session.answered) == len(self._cameras):
-            self._aggregate(session)
+    def _on_scores(self, session: Session, message: Frame) -> None:
+        if session.asked is None and session.work is None:
+            session.add(message)
+            if len(session.answered) == len(self._cameras):
+                self._aggregate(session)
 
     def _on_unasked(self, message: Frame) -> None:
         """Features or a raw image, if not asked for then before the other cameras were heard: these come first."""
-        session = self._session(message.sample, self._aggregate)
+        session = self._sessions.get(message.sample) or self._open(message.sample, self._aggregate)
         if session.asked is not None:
             session.asked |= {message.node}
             self._take(message)
@@ -180,25 +184,22 @@ class Gateway(Node):
 
     def _relay(self, message: Frame) -> None:
         """Without an edge section features and raw images go up as they come."""
-        session = self._session(message.sample, self._close)
+        kind, dtype, flags, camera, _, sample, _, payload = message
+        session = self._sessions.get(sample) or self._open(sample, self._close)
         due = self._cameras if session.asked is None else session.asked
-        session.answered.add(message.node)
-        services = self.services
-        services.book.reach(self.site, message.sample, FORWARDED)
+        answered, services = session.answered, self.services
+        answered.add(camera)
+        if not session.forwarded:
+            session.forwarded = True
+            services.book.reach(self.site, sample, FORWARDED)
         services.fabric.publish(
-            self.port(message.kind),
-            message.sample,
-            message.payload,
-            dtype=message.dtype,
-            origin=message.node,
-            flags=message.flags,
-            expected=len(due),
+            self.ports[kind, self.site], sample, payload, dtype=dtype, origin=camera, flags=flags, expected=len(due)
         )
-        if session.answered >= due:
+        if answered >= due:
             self._close(session)
 
     def _collect(self, message: Frame) -> None:
-        session = self._session(message.sample, self._edge)
+        session = self._sessions.get(message.sample) or self._open(message.sample, self._edge)
         if session.work is not None:
             return
         session.add(message)
@@ -244,11 +245,9 @@ class Gateway(Node):
                 self.port(EXIT), message.sample, message.payload, dtype=message.dtype, origin=self.index
             )
 
-    def _session(self, sample: int, on_deadline: Callable[[Session], None]) -> Session:
-        session = self._sessions.get(sample)
-        if session is None:
-            session = self._sessions[sample] = Session(sample)
-            self._await(session, on_deadline)
+    def _open(self, sample: int, on_deadline: Callable[[Session], None]) -> Session:
+        session = self._sessions[sample] = Session(sample)
+        self._await(session, on_deadline)
         return session
 
     def _await(self, session: Session, on_deadline: Callable[[Session], None]) -> None:
@@ -281,4 +280,6 @@ class Gateway(Node):
 
 def _scored(session: Session) -> set[int]:
     """The cameras whose scores have come, before anybody was asked."""
+    if not session.held:
+        return session.answered
     return session.answered.difference(message.node for message in session.held)

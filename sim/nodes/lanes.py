@@ -12,6 +12,7 @@ from sim.wire import HEADER_BYTES
 if TYPE_CHECKING:
     from sim.nodes.fabric import Fabric
     from sim.nodes.node import Node
+    from sim.nodes.shortcut import Parcel
 
 
 class Lane:
@@ -41,10 +42,11 @@ class Port:
 
     Attributes:
         costs: payload size -> cost of one leg; its keys are the sizes that the node has published here.
+        parcels: the same as the shortcut keeps it.
         tampered: whether a fault sits on one of the lanes.
     """
 
-    __slots__ = ("costs", "kind", "lanes", "src", "tampered", "topic")
+    __slots__ = ("costs", "kind", "lanes", "parcels", "src", "tampered", "topic")
 
     def __init__(self, src: Node, kind: int, topic: str) -> None:
         self.src = src
@@ -52,6 +54,7 @@ class Port:
         self.topic = topic
         self.lanes: list[Lane] = []
         self.costs: dict[int, Cost] = {}
+        self.parcels: dict[int, Parcel] = {}
         self.tampered = False
 
 

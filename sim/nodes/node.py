@@ -117,6 +117,10 @@ class Node:
         self._free_s = max(self._free_s, from_s) + duration_s
         return self._free_s
 
+    def worked_like(self, other: Node) -> None:
+        """The processor did what another one did at the same times."""
+        self._busy_s, self._free_s = other._busy_s, other._free_s
+
     def stall(self, duration_s: float) -> None:
         """Keeps the processor from any further work for a time."""
         self._free_s = max(self._free_s, self.services.clock.now) + duration_s

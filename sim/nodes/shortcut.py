@@ -1,33 +1,72 @@
 """The fabric of a run in memory in which nothing can touch a message: no bytes are made, everything else is the same.
 
-Links, ledger sums, counters and the order of events are those of `Fabric`; a sweep spends most of its time here.
+Links, ledger, counters and the order of events are those of `Fabric`. What a message of one size on one lane costs is
+reckoned once, a hop is one tuple on the heap, and counters are settled at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Collection
+from heapq import heappush
+from typing import Any, Final
 
-from sim.clock import Clock
+from sim.clock import NORMAL, Clock
 from sim.errors import InvariantError
-from sim.ledger.messages import MessageLog, Sizes
-from sim.link import Passage
+from sim.ledger.messages import ROW_GROUP, MessageLog
+from sim.link import Delays, Link, Stream
 from sim.meter import Framing, leg_cost
 from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Lane, Port
 from sim.wire import HEADER_BYTES, Frame
 
-
-class Bill(NamedTuple):
-    """What a message of one size on one port costs: on its link, and in the ledger with and without the first leg."""
-
-    link_bytes: int
-    mqtt_bytes: int
-    both_legs: Sizes
-    last_leg: Sizes
+_frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
 
 
-Transit = tuple[Lane, Frame, Bill, Sizes, float, Passage]
+class Way:
+    """Messages of one size on one lane.
+
+    Attributes:
+        duration_s: on the link.
+        latency_s: of a link without jitter and loss; `delays`: of one with.
+        queue: with more than so many messages that leave, the link must be asked whether it takes another.
+        first, further: codes for the ledger, sent once: of the lane that pays for both legs, of others.
+        messages: how many there were.
+    """
+
+    __slots__ = (
+        "delays", "dst", "duration_s", "first", "further", "index", "lane", "latency_s", "link", "messages", "queue",
+        "site", "src",
+    )  # fmt: skip
+
+    def __init__(self, lane: Lane, link_bytes: int, first: int, further: int, delays: Delays | None) -> None:
+        link, model = lane.link, lane.link.model
+        self.lane = lane
+        self.link = link
+        self.src = lane.src
+        self.dst = lane.dst
+        self.index = lane.dst.index
+        self.site = link.site
+        self.duration_s = link_bytes * 8.0 / model.bandwidth_bps
+        self.latency_s = max(0.0, model.latency_s)
+        self.delays = delays
+        self.queue = -1 if type(link) is not Link else sys.maxsize if model.queue is None else model.queue
+        self.first = 1 << 56 | first
+        self.further = 1 << 56 | further
+        self.messages = 0
+
+
+class Parcel:
+    """Messages of one size on one port."""
+
+    __slots__ = ("link_bytes", "overheard_bytes", "payload_bytes", "published", "ways")
+
+    def __init__(self, payload_bytes: int, link_bytes: int, overheard_bytes: int, ways: tuple[Way, ...]) -> None:
+        self.payload_bytes = payload_bytes
+        self.link_bytes = link_bytes
+        self.overheard_bytes = overheard_bytes
+        self.ways = ways
+        self.published = 0
 
 
 class _Nothing:
@@ -44,11 +83,13 @@ class _Nothing:
 
 
 class Shortcut(Fabric):
-    """A `Fabric` without a carrier; only for runs without faults."""
+    """A `Fabric` without a carrier; only for runs without faults, and to be settled when they are over."""
 
     def __init__(self, clock: Clock, log: MessageLog, framing: Framing) -> None:
         super().__init__(clock, _Nothing(), log, framing, 0, 0.0)
-        self._bills: dict[tuple[Port, int], Bill] = {}
+        self._delays: dict[Stream, Delays] = {}
+        self._parcels: list[tuple[Port, Parcel]] = []
+        self._come = _arrivals(log)
 
     def publish(
         self,
@@ -63,43 +104,97 @@ class Shortcut(Fabric):
         to: Collection[int] | None = None,
     ) -> None:
         """As `Fabric.publish`."""
-        src, size, kind = port.src, len(payload), port.kind
-        bill = self._bills.get((port, size)) or self._bill(port, size)
-        src.sequence += 1
-        src.sent += 1
-        src.sent_bytes += HEADER_BYTES + size
-        src.bytes_up += bill.link_bytes
-        frame = Frame(kind, dtype, flags, origin, expected, sample, src.sequence, payload)
-        cost, clock = bill.both_legs, self.clock
-        now_s = clock.now
-        for lane in port.lanes:
-            if to is not None and lane.dst.index not in to:
-                self.overheard_bytes += HEADER_BYTES + size + bill.mqtt_bytes
+        size, kind, clock = len(payload), port.kind, self.clock
+        parcel = port.parcels.get(size) or self._parcel(port, size)
+        parcel.published += 1
+        port.src.sent_bytes += HEADER_BYTES + size
+        frame = _frame(Frame, (kind, dtype, flags, origin, expected, sample, 0, payload))
+        now_s, word, paid = clock._now, sample << 24 | origin << 8 | kind, False
+        for way in parcel.ways:
+            if to is not None and way.index not in to:
+                self.overheard_bytes += parcel.overheard_bytes
                 continue
-            lane.messages += 1
-            lane.payload_bytes += size
-            passage = lane.link.send(now_s, bill.link_bytes, kind, sample, origin)
-            arrives_s, lost, attempts, queued_s = passage
-            if arrives_s is None:
-                self.log.lost(now_s, lane.number, sample, cost, lost or "link", "", attempts, queued_s)
+            way.messages += 1
+            code = (way.further if paid else way.first) | sample
+            paid = True
+            link, delay_s = way.link, way.latency_s
+            if way.delays is not None:
+                row = way.delays.rows.get(word)
+                delay_s = way.delays.at(way.site, kind, sample, origin) if row is None else row[way.site]
+            begins_s, leaving = link.free_s, link.leaving
+            if begins_s <= now_s:
+                begins_s = now_s
+                leaving.clear()
+            queued_s = begins_s - now_s
+            if delay_s < 0.0 or len(leaving) > way.queue:
+                arrives_s, lost, attempts, queued_s = link.send(now_s, parcel.link_bytes, kind, sample, origin)
+                code += attempts - 1 << 56
+                if arrives_s is None:
+                    self.log.lost_code(now_s, code, lost or "link", "", queued_s)
+                    continue
             else:
-                clock.at(arrives_s, self._come, (lane, frame, bill, cost, now_s, passage))
-            cost = bill.last_leg
+                link.free_s = free_s = begins_s + way.duration_s
+                leaving.append(free_s)
+                arrives_s = free_s + delay_s
+                if arrives_s > link.last_arrival_s:
+                    link.last_arrival_s = arrives_s
+                else:
+                    arrives_s = link.last_arrival_s
+            heappush(clock.queue, (arrives_s, NORMAL, clock.number(), self._come, way, frame, now_s, code, queued_s))
 
-    def _come(self, transit: Transit) -> None:
-        lane, frame, bill, cost, sent_s, (_, _, attempts, queued_s) = transit
-        dst = lane.dst
-        if not dst.up:
-            self.log.lost(sent_s, lane.number, frame.sample, cost, "node-down", "", attempts, queued_s)
-            return
-        self.log.delivered(sent_s, self.clock.now, lane.number, frame.sample, cost, "", attempts, queued_s)
-        dst.received += 1
-        dst.bytes_down += bill.link_bytes
-        dst.receive(frame, lane.src)
+    def settle(self) -> None:
+        """Adds up what nodes and lanes sent and received; the log must be closed."""
+        for port, parcel in self._parcels:
+            src = port.src
+            src.sent += parcel.published
+            src.bytes_up += parcel.published * parcel.link_bytes
+            for way in parcel.ways:
+                way.lane.messages += way.messages
+                way.lane.payload_bytes += way.messages * parcel.payload_bytes
+                arrived = self.log.arrivals(way.first) + self.log.arrivals(way.further)
+                way.dst.received += arrived
+                way.dst.bytes_down += arrived * parcel.link_bytes
+        self._parcels.clear()
 
-    def _bill(self, port: Port, size: int) -> Bill:
+    def _parcel(self, port: Port, size: int) -> Parcel:
         cost = leg_cost(self._framing, port.topic, size)
         both = cost.payload_bytes, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes, cost.link_bytes
         last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes, cost.link_bytes
-        bill = self._bills[port, size] = Bill(cost.link_bytes, cost.mqtt_bytes, both, last)
-        return bill
+        code = self.log.code
+        ways = tuple(
+            Way(lane, cost.link_bytes, code(lane.number, both), code(lane.number, last), self._delay(lane.link))
+            for lane in port.lanes
+        )
+        parcel = port.parcels[size] = Parcel(size, cost.link_bytes, HEADER_BYTES + size + cost.mqtt_bytes, ways)
+        self._parcels.append((port, parcel))
+        return parcel
+
+    def _delay(self, link: Link) -> Delays | None:
+        if not link.model.loss and not link.model.jitter_s:
+            return None
+        found = self._delays.get(link.stream)
+        if found is None:
+            found = self._delays[link.stream] = Delays(link.stream, link.model)
+        return found
+
+
+def _arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:
+    """What happens when a message comes to its receiver."""
+    sent, arrived, queued, add = log.sent_s.append, log.arrived_s.append, log.queued_s.append, log.codes.append
+    codes = log.codes
+
+    def come(entry: tuple[Any, ...]) -> None:
+        now_s, _, _, _, way, frame, sent_s, code, queued_s = entry
+        dst = way.dst
+        if not dst.up:
+            log.lost_code(sent_s, code, "node-down", "", queued_s)
+            return
+        sent(sent_s)
+        arrived(now_s)
+        queued(queued_s)
+        add(code)
+        if len(codes) >= ROW_GROUP:
+            log.flush()
+        dst.receive(frame, way.src)
+
+    return come

@@ -9,7 +9,7 @@ from typing import Any
 from brokers.api import Identity
 from sim import wire
 from sim.ledger.messages import Lane as LogLane
-from sim.link import MAX_ATTEMPTS, Link, LinkModel, MeteredLink
+from sim.link import MAX_ATTEMPTS, Link, LinkModel, MeteredLink, Stream
 from sim.nodes.camera import Camera
 from sim.nodes.chooser import ChoosingCamera
 from sim.nodes.cloud import Cloud
@@ -77,6 +77,8 @@ class Builder:
         self._services = services
         self._run = run
         self._fleet = Fleet([], {}, [])
+        self._streams: dict[str, Stream] = {}
+        self._models: dict[tuple[str, str], LinkModel] = {}
 
     def build(self) -> Fleet:
         """Creates the nodes of every site, then the cloud, then their ports and links."""
@@ -135,32 +137,50 @@ class Builder:
             port = Port(src, channel.kind, wire.topic(self._run, name, src.name, channel.kind))
             src.ports[channel.kind, site] = port
             for dst in channel.dsts:
-                port.lanes.append(self._lane(name, port, src, members[dst]))
+                port.lanes.append(self._lane(site, port, src, members[dst]))
         for node in members.values():
             if isinstance(node, ChoosingCamera):
                 uplink = next(iter(node.ports.values())).lanes[0].link
                 assert isinstance(uplink, MeteredLink)
                 node.uplink, node.route = uplink, route(self._plan, self._services, node)
 
-    def _lane(self, site: str, port: Port, src: Node, dst: Node) -> Lane:
+    def _lane(self, site: int, port: Port, src: Node, dst: Node) -> Lane:
         log = self._services.fabric.log
-        number = log.lane(LogLane(site, src.name, dst.name, wire.KINDS[port.kind], f"{src.group}->{dst.group}"))
+        number = log.lane(
+            LogLane(site_name(site), src.name, dst.name, wire.KINDS[port.kind], f"{src.group}->{dst.group}")
+        )
         lane = Lane(src, dst, self._link(site, src, dst), port, number)
         self._fleet.lanes.append(lane)
         return lane
 
-    def _link(self, site: str, src: Node, dst: Node) -> Link:
-        key = f"{site}/{src.name}->{dst.name}"
+    def _link(self, site: int, src: Node, dst: Node) -> Link:
+        name = f"{src.name}->{dst.name}"
+        key = f"{site_name(site)}/{name}"
         link = self._fleet.links.get(key)
         if link is None:
             scenario = self._scenario
-            config = scenario.link_for(src.group, dst.group)
             make = MeteredLink if isinstance(src, ChoosingCamera) else Link
             link = self._fleet.links[key] = make(
                 key,
-                LinkModel(config.bandwidth_bps, config.latency_s, config.jitter_s, config.loss, config.queue),
-                scenario.seed,
+                self._model(src.group, dst.group),
                 attempts=MAX_ATTEMPTS if scenario.mqtt.qos else 1,
                 retry_s=scenario.mqtt.retry_s,
+                stream=self._stream(name),
+                site=site,
             )
         return link
+
+    def _model(self, src: str, dst: str) -> LinkModel:
+        model = self._models.get((src, dst))
+        if model is None:
+            config = self._scenario.link_for(src, dst)
+            model = self._models[src, dst] = LinkModel(
+                config.bandwidth_bps, config.latency_s, config.jitter_s, config.loss, config.queue
+            )
+        return model
+
+    def _stream(self, name: str) -> Stream:
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = Stream(self._scenario.seed, name, self._scenario.sites)
+        return stream

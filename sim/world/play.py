@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import gc
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +20,11 @@ from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog, check_conservation
 from sim.ledger.samples import SampleBook
 from sim.meter import Framing
+from sim.nodes.camera import Camera
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
 from sim.nodes.shortcut import Shortcut
+from sim.nodes.shutter import shutters
 from sim.scenario import Mqtt
 from sim.world import faults
 from sim.world.fleet import Builder, Fleet, identities
@@ -27,6 +32,9 @@ from sim.world.live import Live, LiveClock, LiveFabric
 from sim.world.prepare import Prepared, Progress
 from sim.world.telemetry import Telemetry
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
+
+FEW_COLLECTIONS: Final = (50_000, 20, 100)
+"""Thresholds of the garbage collector during a run."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,10 @@ def play(
     if carrier is not None:
         carrier.connect(identities(prepared.plan, run))
     clock: Clock = Clock() if live is None else live.clock()
-    book, log = (SampleBook(), MessageLog(messages)) if telemetry is None else (WatchedBook(), WatchedLog(messages))
+    sizes = scenario.sites, prepared.samples
+    book, log = SampleBook(*sizes), MessageLog(messages)
+    if telemetry is not None:
+        book, log = WatchedBook(*sizes), WatchedLog(messages)
     fault_log = FaultLog()
     try:
         fabric = _fabric(scenario.mqtt, clock, carrier, log, live)
@@ -111,16 +122,16 @@ def play(
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
-        for camera in fleet.cameras():
-            if camera.name not in scenario.down:
-                clock.process(camera.run(prepared.samples))
+        cameras = [camera for camera in fleet.cameras() if camera.name not in scenario.down]
+        _release(clock, cameras, prepared.samples, disturbed=engine is not None or live is not None)
         if watch is not None:
             watch(clock, fleet)
         if progress is not None:
             _report(clock, prepared, progress)
         if telemetry is not None:
             _attach(telemetry, prepared, fleet, clock, book, log, engine)
-        interrupted = _run_out(clock)
+        with _few_collections():
+            interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
         if interrupted:
@@ -130,6 +141,8 @@ def play(
         unasked = 0 if carrier is None else carrier.leftovers(scenario.mqtt.patience_s)
     finally:
         log.close()
+    if isinstance(fabric, Shortcut):
+        fabric.settle()
     _check(prepared, fleet, book, log, clock.now if interrupted else None)
     return Outcome(
         fleet,
@@ -199,10 +212,34 @@ def _switch_off(fleet: Fleet, names: Collection[str]) -> None:
 def _open_samples(prepared: Prepared, book: SampleBook) -> None:
     """Every sample of every site is due at the first camera's capture time."""
     period_s = prepared.period_s
-    labels = prepared.dataset.labels
+    labels = prepared.dataset.labels.tolist()
     for site in range(prepared.scenario.sites):
         for sample in range(prepared.samples):
-            book.open(site, sample, int(labels[prepared.picture(site, sample)]), sample * period_s)
+            book.open(site, sample, labels[prepared.picture(site, sample)], sample * period_s)
+
+
+def _release(clock: Clock, cameras: list[Camera], samples: int, *, disturbed: bool) -> None:
+    """Starts the cameras: in step where nothing can make one of them late, otherwise each as a process."""
+    plain = [] if disturbed else [camera for camera in cameras if type(camera) is Camera]
+    for shutter in shutters(clock, plain, samples):
+        shutter.start()
+    for camera in cameras:
+        if disturbed or type(camera) is not Camera:
+            clock.process(camera.run(samples))
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """What a fleet is made of stays; so the cyclic garbage collector has nothing to find in it."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*FEW_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _report(clock: Clock, prepared: Prepared, progress: Progress) -> None:

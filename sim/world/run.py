@@ -123,7 +123,7 @@ def _simulate(
         outcome = play(
             prepared,
             inference,
-            carrier,
+            None if mode == "virtual" and not scenario.faults and telemetry is None else carrier,
             folder.path / "messages.parquet",
             record["id"][-8:],
             progress,

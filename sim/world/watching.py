@@ -27,8 +27,8 @@ from sim.world.telemetry import RECENT, Command, Decision, FaultView, FlowView, 
 class WatchedBook(SampleBook):
     """A sample book that knows its sums at any time."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, sites: int, samples: int) -> None:
+        super().__init__(sites, samples)
         self.exits: Counter[str] = Counter()
         self.right: Counter[str] = Counter()
         self.recent: deque[Decision] = deque(maxlen=RECENT)
@@ -46,7 +46,7 @@ class WatchedBook(SampleBook):
         """As every book; and counts."""
         counts = super().decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
         if counts:
-            entry = self._samples[site, sample]
+            entry = self.entry(site, sample)
             self.exits[exit_name] += 1
             self.right[exit_name] += predicted == entry.label
             latency_s = now_s - entry.captured_s
@@ -61,10 +61,10 @@ class WatchedLog(MessageLog):
         super().__init__(*args)
         self.reasons: Counter[str] = Counter()
 
-    def lost(self, sent_s: float, lane: int, sample: int, cost: Any, reason: str, *more: Any, **named: Any) -> None:
+    def lost_code(self, sent_s: float, code: int, reason: str, *more: Any) -> None:
         """As every log; and counts."""
         self.reasons[reason] += 1
-        super().lost(sent_s, lane, sample, cost, reason, *more, **named)
+        super().lost_code(sent_s, code, reason, *more)
 
 
 class Watcher:
