@@ -42,8 +42,7 @@ def load(*entries: str, overrides: Sequence[str] = ()) -> scenario.Scenario:
 
 @cache
 def _network(key: str) -> tuple[Prepared, Inference]:
-    del key
-    prepared = world.prepare(load())
+    prepared = world.prepare(load(overrides=key.split("|") if key else ()))
     return prepared, prepared.network.inference(prepared.dataset)
 
 
@@ -56,7 +55,7 @@ def run(
 ) -> Outcome:
     """Plays the scenario with these faults, by default on the model alone."""
     wanted = wanted or load(*entries, overrides=overrides)
-    prepared, inference = _network("")
+    prepared, inference = _network("|".join(text for text in overrides if text.startswith(("model.", "exits.edge"))))
     mqtt = wanted.mqtt
     with open_carrier(broker, version=mqtt.version, durable=mqtt.durable) as carrier:
         return play(

@@ -9,10 +9,12 @@ import pytest
 from fault_kit import decisions, load, lost, run, samples, touched
 
 from sim import faults
+from sim.errors import UsageError
 from sim.faults.base import FaultKind
 from sim.faults.kinds import ALL
 
 CLEAN = decisions(run())
+EDGE = ("model.edge.filters=4", "model.edge.blocks=1", "exits.edge=0.0")
 
 
 def here(example: str) -> str:
@@ -82,6 +84,41 @@ def test_colluding_liars_agree_and_random_ones_do_not() -> None:
     everyone = run("{kind: byzantine, target: cam, mode: colluding}", overrides=["exits.local=1.0"])
     assert {entry.fate for entry in samples(everyone)} == {"local"}
     assert max(entry.entropy or 0 for entry in samples(everyone)) < 0.01, "all are sure of the same class"
+
+
+@pytest.mark.parametrize(
+    ("entry", "overrides"),
+    [
+        ("{kind: byzantine, target: gw, at: 4 s, for: 3 s}", ["exits.local=1.0"]),
+        ("{kind: byzantine, target: cloud, mode: flipped, at: 4 s, for: 3 s}", ["exits.local=0.0"]),
+        ("{kind: weight-bits, target: cloud, rate: 0.3, at: 4 s, for: 3 s}", ["exits.local=0.0"]),
+        ("{kind: weight-bits, target: gw, rate: 0.3, at: 4 s, for: 3 s}", ["exits.local=0.0", *EDGE]),
+        ("{kind: feature-bits, target: gw, rate: 0.3, at: 4 s, for: 3 s}", ["exits.local=0.0", *EDGE]),
+    ],
+)
+def test_a_bad_gateway_or_cloud_judges_its_own_samples_otherwise(entry: str, overrides: list[str]) -> None:
+    outcome, clean = run(entry, overrides=overrides), decisions(run(overrides=overrides))
+    found = decisions(outcome)
+    assert touched(outcome) == [4, 5, 6]
+    outside = [k for k in range(12) if k not in (4, 5, 6)]
+    assert [found[k] for k in outside] == [clean[k] for k in outside]
+    assert [found[k][1:3] for k in (4, 5, 6)] != [clean[k][1:3] for k in (4, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("target", "overrides"),
+    [("gw", ["exits.local=1.0", "model.aggregate.local=concat"]), ("cloud", ["exits.local=0.0"])],
+)
+def test_a_network_as_old_as_the_true_one_judges_as_it(target: str, overrides: list[str]) -> None:
+    stale = run(f"{{kind: stale-model, target: {target}, epochs: 1}}", overrides=overrides)
+    assert decisions(stale) == decisions(run(overrides=overrides))
+    assert len(touched(stale)) == 12
+
+
+@pytest.mark.parametrize("entry", ["{kind: weight-bits, target: gw}", "{kind: feature-bits, target: cloud}"])
+def test_what_a_node_does_not_have_cannot_break(entry: str) -> None:
+    with pytest.raises(UsageError, match=r"it happens to nodes with (weights|features) of the role camera"):
+        run(entry)
 
 
 def test_a_crash_loses_captures_and_buffered_features() -> None:

@@ -150,6 +150,12 @@ class Inference:
         """Classify by one camera's scores: its own exit."""
         return self._remember(("device", scores), lambda: self._verdict("device", self._decode(scores)[None]))
 
+    def settled(self, scores: bytes) -> Verdict:
+        """Classify by scores as a `Verdict` holds them; all 0 means that nothing was there to judge."""
+        calm = np.nan_to_num(self._decode(scores), posinf=0.0, neginf=0.0)
+        predicted = int(calm.argmax()) if calm.any() else int(self.sections.prior)
+        return Verdict(predicted, float(exact.entropy(calm[None])[0]), scores)
+
     def local(self, gateway: int, inputs: Mapping[int, bytes]) -> Verdict:
         """Classify at the local exit of `gateway`.
 

@@ -4,7 +4,7 @@
 base class              effect                                    targets
 ======================  ========================================  ===========================
 `SensorFault`           `apply(frame, ctx)` -> changed frame      cameras
-`ModelFault`            `apply(output, ctx)` -> changed output    cameras
+`ModelFault`            `apply(output, ctx)` -> changed output    cameras, gateways, the cloud
 `MessageFault`          `around(message, forward, ctx)`           messages of nodes and links
 `LinkFault`             `inject(link, ctx)`, a context manager    links
 `NodeFault`             `inject(node, ctx)`, a context manager    nodes
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.nodes.inference import Inference
 from sim.nodes.lanes import Message
 from sim.registry import Plugin
 
@@ -35,24 +36,25 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 """One camera frame, `(3, height, width)`."""
 
+Need = Literal["scores", "weights", "features"]
 Layer = Literal["sensor", "model", "message", "link", "device", "gateway", "broker", "security"]
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the device section of a camera computed.
+    """What a section of the network computed: of a camera, of a gateway (at the local or edge exit), of the cloud.
 
     Attributes:
-        scores: 4|C| bytes, float32.
-        features: bit-packed feature map.
+        scores: 4|C| bytes, float32; empty where no exit needs them.
+        features: bit-packed feature map; empty where the section makes none.
         absent: the camera sees nothing.
-        raw: the image that it was computed from, uint8.
+        by: what another network makes of the same input.
     """
 
     scores: bytes
     features: bytes
     absent: bool
-    raw: bytes
+    by: Callable[[Inference], Output]
 
 
 class Forward(Protocol):
@@ -85,9 +87,11 @@ class SensorFault(FaultKind):
 
 
 class ModelFault(FaultKind):
-    """Changes what a camera computes."""
+    """Changes what a camera, a gateway or the cloud computes."""
 
     layer: ClassVar[Layer] = "model"
+    needs: ClassVar[Need] = "scores"
+    """What a node must have so that this can happen to it: weights of its own, or features that it makes."""
 
     @abstractmethod
     def apply(self, output: Output, ctx: Context) -> Output:

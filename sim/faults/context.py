@@ -24,12 +24,12 @@ class Context:
         horizon_s: when the last sample is due; nothing begins after it.
         networks: other networks than the one that runs (older, damaged).
         number: of the injection, from 0.
-        camera: index of the camera that a sensor or model fault is on.
+        role: of the node that a sensor or model fault is on.
     """
 
     __slots__ = (
         "_calls", "_clock", "_counters", "_rng", "_seed", "_shared", "_stream",
-        "camera", "fault_id", "figures", "horizon_s", "networks", "number", "state", "target",
+        "fault_id", "figures", "horizon_s", "networks", "number", "role", "state", "target",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +41,8 @@ class Context:
         self.target = target
         self.horizon_s = horizon_s
         self.networks = networks
-        self.camera = self.number = 0
+        self.role = ""
+        self.number = 0
         self.state: dict[str, Any] = {}
         self.figures: dict[str, Any] = {}
         self._counters: tuple[int, ...] = (0,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sim.faults.chain import Chain
 from sim.faults.context import Context
 from sim.faults.gate import Gate
 from sim.faults.handles import LinkHandle, Machinery, NodeHandle
-from sim.faults.tamper import Sight
+from sim.faults.tamper import Mind, Sight, Tamper
 from sim.faults.targets import FleetView
 from sim.faults.variants import Variants
 from sim.ledger.faults import FaultLog
@@ -31,6 +31,7 @@ class Surroundings:
         horizon_s: when the last sample is due; nothing begins after it.
         keeps: what the broker has taken survives its death and the absence of a subscriber.
         image_shape: of one camera frame, `(3, height, width)`.
+        parts: by role, what its nodes have of the network: weights of their own, features that they make.
         energy_j: what a node has used so far.
         base: folder of the scenario, for trace files.
     """
@@ -46,6 +47,7 @@ class Surroundings:
     image_shape: tuple[int, ...]
     machinery: Machinery
     networks: Variants
+    parts: Mapping[str, Collection[str]]
     energy_j: Callable[[Node], float]
     best_camera: Callable[[], str]
     base: Path
@@ -60,7 +62,7 @@ class Equipment:
     gate: Gate = field(init=False)
     view: FleetView = field(init=False)
     _chains: dict[Lane, Chain] = field(default_factory=dict)
-    _sights: dict[str, Sight] = field(default_factory=dict)
+    _tampers: dict[str, Tamper] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         around = self.around
@@ -73,7 +75,7 @@ class Equipment:
             site, _, ends = key.partition("/")
             src, _, dst = ends.partition("->")
             handle.reverse = links.get(f"{site}/{dst}->{src}", handle)
-        self.view = FleetView(nodes, list(links.values()), around.best_camera)
+        self.view = FleetView(nodes, list(links.values()), around.parts, around.best_camera)
 
     @property
     def clock(self) -> Clock:
@@ -107,10 +109,11 @@ class Equipment:
             chain = self._chains[lane] = Chain(lane, self.around.fabric)
         return chain
 
-    def sight(self, handle: NodeHandle) -> Sight:
-        """The sight of a camera."""
-        sight = self._sights.get(handle.name)
-        if sight is None:
-            assert isinstance(handle.node, Camera)
-            sight = self._sights[handle.name] = Sight(handle.node, self.around.image_shape)
-        return sight
+    def tamper(self, handle: NodeHandle) -> Tamper:
+        """The sight of a camera, or the mind of a gateway or the cloud."""
+        found = self._tampers.get(handle.name)
+        if found is None:
+            node = handle.node
+            found = Sight(node, self.around.image_shape) if isinstance(node, Camera) else Mind(node)
+            self._tampers[handle.name] = found
+        return found

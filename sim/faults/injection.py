@@ -19,6 +19,7 @@ from sim.faults.chain import Striker, tag
 from sim.faults.context import Context
 from sim.faults.fleet import Equipment
 from sim.faults.handles import BrokerHandle
+from sim.faults.tamper import Striker as TamperStriker
 from sim.faults.targets import Target
 from sim.ledger.faults import Injection as Row
 
@@ -121,8 +122,8 @@ class Injection:
     def _enter(self, stack: ExitStack) -> None:
         kind, ctx, target, equipment = self._kind, self._ctx, self.target, self._equipment
         if isinstance(kind, SensorFault | ModelFault):
-            sight = equipment.sight(target.nodes[0])
-            stack.callback(sight.add(self._order, kind, self._id, ctx, self._probability, self._struck))
+            striker = TamperStriker(self._order, kind, self._id, ctx, self._probability, self._struck)
+            stack.callback(equipment.tamper(target.nodes[0]).add(striker))
         elif isinstance(kind, MessageFault):
             for lane in target.lanes:
                 struck = Striker(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -35,10 +35,16 @@ class Target:
 
 @dataclass
 class FleetView:
-    """The fleet as targets see it; `best_camera` gives the name of the camera that is right most often."""
+    """The fleet as targets see it.
+
+    Attributes:
+        parts: by role, what its nodes have of the network: weights of their own, features that they make.
+        best_camera: gives the name of the camera that is right most often.
+    """
 
     nodes: Sequence[NodeHandle]
     links: Sequence[LinkHandle]
+    parts: Mapping[str, Collection[str]]
     best_camera: Callable[[], str]
     _best: list[str] = field(default_factory=list)
 
@@ -58,10 +64,10 @@ class FleetView:
         elif isinstance(kind, MessageFault):
             found = [*self.links_of([term for term in wanted if term.is_link]), *self._senders(wanted)]
         else:
-            found = self.nodes_of(wanted, _roles(kind))
+            found = self.nodes_of(wanted, self._roles(kind))
         if not found:
             raise UsageError(
-                f"fault {kind.name()!r}: {_can(kind)}; the target {fault.target!r} names nothing of the kind"
+                f"fault {kind.name()!r}: {self._can(kind)}; the target {fault.target!r} names nothing of the kind"
             )
         return found
 
@@ -114,19 +120,20 @@ class FleetView:
             return node.name == self._best[0]
         return matches(pattern, node.name, node.group, node.role)
 
+    def _roles(self, kind: FaultKind) -> tuple[str, ...]:
+        if isinstance(kind, SensorFault):
+            return ("camera",)
+        if isinstance(kind, ModelFault):
+            return tuple(role for role in ROLES if kind.needs in self.parts.get(role, ()))
+        assert isinstance(kind, NodeFault)
+        return kind.roles
 
-def _roles(kind: FaultKind) -> tuple[str, ...]:
-    if isinstance(kind, SensorFault | ModelFault):
-        return ("camera",)
-    assert isinstance(kind, NodeFault)
-    return kind.roles
-
-
-def _can(kind: FaultKind) -> str:
-    if isinstance(kind, BrokerFault):
-        return "it happens to the broker or its clients"
-    if isinstance(kind, LinkFault):
-        return "it happens to links"
-    if isinstance(kind, MessageFault):
-        return "it happens to messages of nodes or links"
-    return f"it happens to nodes of the role {' or '.join(_roles(kind))}"
+    def _can(self, kind: FaultKind) -> str:
+        if isinstance(kind, BrokerFault):
+            return "it happens to the broker or its clients"
+        if isinstance(kind, LinkFault):
+            return "it happens to links"
+        if isinstance(kind, MessageFault):
+            return "it happens to messages of nodes or links"
+        needs = f" with {kind.needs}" if isinstance(kind, ModelFault) else ""
+        return f"it happens to nodes{needs} of the role {' or '.join(self._roles(kind))}"

@@ -13,5 +13,8 @@ class Variants(Protocol):
     def stale(self, epochs: int) -> Inference:
         """The network as it was after so many epochs of training."""
 
-    def damaged(self, rate: float, *stream: str) -> Inference:
-        """The network with each bit of its weights flipped with this probability; `stream` names the randomness."""
+    def damaged(self, rate: float, role: str, *stream: str) -> Inference:
+        """The network with each bit of the weights that nodes of this role have flipped with this probability.
+
+        `stream` names the randomness.
+        """

@@ -149,7 +149,7 @@ class Artist:
     def _target(self, kind: type[FaultKind], plain: Plain, dice: Dice) -> str:
         groups = {name: (node["role"], node.get("count")) for name, node in plain["nodes"].items()}
         roles = getattr(kind, "roles", ("camera", "gateway", "cloud"))
-        if issubclass(kind, SensorFault | ModelFault):
+        if issubclass(kind, SensorFault) or (issubclass(kind, ModelFault) and dice.chance(0.5)):
             roles = ("camera",)
         if issubclass(kind, BrokerFault) and dice.chance(0.6):
             return "broker"

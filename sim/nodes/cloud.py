@@ -104,7 +104,7 @@ class Cloud(Node):
             if not output.absent:
                 session.inputs[camera] = output.features
                 session.devices += 1
-        verdict = inference.cloud(session.inputs)
+        verdict = self.network(session.site, session.sample).cloud(session.inputs)
         self._close(session)
         self.decide(session.site, session.sample, "cloud", verdict.predicted, verdict.entropy, session.devices)
 

@@ -141,7 +141,7 @@ class Gateway(Node):
     def _judge(self, session: Session) -> None:
         """The local exit: leave, or ask for features."""
         services = self.services
-        verdict = services.inference.local(self.index, session.inputs)
+        verdict = self.network(self.site, session.sample).local(self.index, session.inputs)
         self.judged += 1
         if verdict.entropy < services.thresholds["local"]:
             self.left += 1
@@ -218,7 +218,7 @@ class Gateway(Node):
             if not output.absent:
                 session.inputs[camera] = output.features
         used = len(session.inputs)
-        verdict, features = services.inference.edge(self.index, session.inputs)
+        verdict, features = self.network(self.site, session.sample).edge(self.index, session.inputs)
         if verdict.entropy < services.thresholds.get("edge", 0.0):
             self.decide(self.site, session.sample, "edge", verdict.predicted, verdict.entropy, used)
         else:

@@ -40,6 +40,8 @@ class Services:
 
 
 Intake = Callable[[Message, Frame], bool]
+Mind = Callable[[int, int], Inference]
+"""By site and sample."""
 
 
 class Node:
@@ -48,6 +50,7 @@ class Node:
     Attributes:
         up: whether it runs; messages for a node that is down are lost.
         intake: looks at a message before the node does; True: the message is dealt with. None without a fault.
+        mind: the network as a gateway or the cloud has it for a sample while it is damaged; None while it is well.
         faults: names of the faults in force here, joined by `+`.
     """
 
@@ -62,6 +65,7 @@ class Node:
         "group",
         "index",
         "intake",
+        "mind",
         "name",
         "ports",
         "profile",
@@ -100,6 +104,7 @@ class Node:
         self.up = True
         self.up_since_s = 0.0
         self.intake: Intake | None = None
+        self.mind: Mind | None = None
         self.faults = ""
         self.sequence = self.captured = self.sent = self.sent_bytes = self.received = 0
         self.bytes_up = self.bytes_down = 0
@@ -128,6 +133,10 @@ class Node:
     def backlog_s(self) -> float:
         """How long work that is queued now will have to wait."""
         return max(0.0, self._free_s - self.services.clock.now)
+
+    def network(self, site: int, sample: int) -> Inference:
+        """The network that judges a sample here."""
+        return self.services.inference if self.mind is None else self.mind(site, sample)
 
     def receive(self, message: Frame, src: Node) -> None:
         """Takes a message that arrived from `src`."""

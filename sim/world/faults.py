@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,13 @@ from sim.world import curve
 from sim.world.fleet import Fleet, full_name
 from sim.world.outages import Witness
 from sim.world.prepare import Prepared
+
+SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "camera": ("device",),
+    "gateway": ("local", "edge"),
+    "cloud": ("cloud",),
+}
+"""Which weights nodes of each role have."""
 
 
 def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
@@ -80,12 +87,25 @@ def engine(
         image_shape=prepared.dataset.images.shape[2:],
         machinery=carrier if isinstance(carrier, Witness) else NoMachinery(),
         networks=Networks(prepared),
+        parts=_parts(prepared),
         energy_j=lambda node: _energy(prepared, node, clock.now),
         best_camera=lambda: _best_camera(prepared, inference),
         base=scenario.path.parent,
         log=log,
     )
     return Engine(scenario.faults, around)
+
+
+def _parts(prepared: Prepared) -> dict[str, set[str]]:
+    """What nodes of each role have of the network."""
+    found = {role: {"scores"} for role in SECTIONS}
+    for role, sections in SECTIONS.items():
+        if any(_is_kernel(name, sections) for name in prepared.network.arrays):
+            found[role].add("weights")
+    found["camera"].add("features")
+    if prepared.scenario.model.edge is not None:
+        found["gateway"].add("features")
+    return found
 
 
 def _energy(prepared: Prepared, node: Node, now_s: float) -> float:
@@ -115,26 +135,35 @@ class Networks:
             found = self._made[epochs] = ddnn.obtain(network.spec, training, dataset).inference(dataset)
         return found
 
-    def damaged(self, rate: float, *stream: str) -> ddnn.Inference:
-        """The network with bits of the device sections' weights flipped."""
-        key = (rate, stream)
+    def damaged(self, rate: float, role: str, *stream: str) -> ddnn.Inference:
+        """The network with bits of the weights flipped that nodes of this role have."""
+        key = (rate, role, stream)
         found = self._made.get(key)
         if found is None:
             prepared = self._prepared
             rng = generator(prepared.scenario.seed, "weights", *stream)
-            network = replace(prepared.network, arrays=flipped(prepared.network.arrays, rate, rng))
+            network = replace(prepared.network, arrays=flipped(prepared.network.arrays, rate, rng, SECTIONS[role]))
             found = self._made[key] = network.inference(prepared.dataset)
         return found
 
 
-def flipped(arrays: Mapping[str, NDArray[Any]], rate: float, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """The arrays with each bit of the device sections' kernels flipped at this rate: a sign, or one of 32 bits.
+def _is_kernel(name: str, sections: Sequence[str]) -> bool:
+    return name.endswith(".kernel") and name.partition(".")[0] in sections
+
+
+def flipped(
+    arrays: Mapping[str, NDArray[Any]],
+    rate: float,
+    rng: np.random.Generator,
+    sections: Sequence[str] = SECTIONS["camera"],
+) -> dict[str, NDArray[Any]]:
+    """The arrays with each bit of the sections' kernels flipped at this rate: a sign, or one of 32 bits.
 
     What is no number any more counts as 0, as a guarded multiplier would.
     """
     found = dict(arrays)
     for name in sorted(arrays):
-        if not (name.startswith("device.") and name.endswith(".kernel")):
+        if not _is_kernel(name, sections):
             continue
         kernel = arrays[name]
         if kernel.dtype.itemsize == 1:

@@ -1,36 +1,36 @@
-"""What goes wrong inside the network of a camera: damaged weights or features, an old network, a liar."""
+"""What goes wrong inside the network, section by section: damaged weights or features, an old network, a liar."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from sim.faults.base import ModelFault, Output
+from sim.faults.base import ModelFault, Need, Output
 from sim.faults.context import Context
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
 class WeightBits(ModelFault):
-    """Bits of the device section's weights have flipped in memory; the same ones as long as the fault lasts."""
+    """Bits of a node's own weights have flipped in memory; the same ones as long as the fault lasts."""
 
+    needs: ClassVar[Need] = "weights"
     example = "{kind: weight-bits, target: cam.2, rate: 0.01}"
     kind: Literal["weight-bits"]
     rate: Rate = 0.001
     """Probability for each bit of a binary weight."""
 
     def apply(self, output: Output, ctx: Context) -> Output:
-        camera = ctx.camera
-        found = ctx.networks.damaged(self.rate, ctx.fault_id, ctx.target).from_raw(output.raw, camera)
-        return replace(output, scores=found.scores, features=found.features, absent=found.absent)
+        return output.by(ctx.networks.damaged(self.rate, ctx.role, ctx.fault_id, ctx.target))
 
 
 class FeatureBits(ModelFault):
     """Bits of the computed feature map flip, other ones for each picture."""
 
+    needs: ClassVar[Need] = "features"
     example = "{kind: feature-bits, target: cam, rate: 0.05, at: 20 s}"
     kind: Literal["feature-bits"]
     rate: Rate = 0.01
@@ -43,20 +43,20 @@ class FeatureBits(ModelFault):
 
 
 class StaleModel(ModelFault):
-    """The camera runs an older network: the one after so many epochs of the same training."""
+    """The node runs an older network: the one after so many epochs of the same training."""
 
+    needs: ClassVar[Need] = "weights"
     example = "{kind: stale-model, target: cam.1, epochs: 3}"
     kind: Literal["stale-model"]
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     """Epochs that the older network was trained for."""
 
     def apply(self, output: Output, ctx: Context) -> Output:
-        found = ctx.networks.stale(self.epochs).from_raw(output.raw, ctx.camera)
-        return replace(output, scores=found.scores, features=found.features, absent=found.absent)
+        return output.by(ctx.networks.stale(self.epochs))
 
 
 class Byzantine(ModelFault):
-    """The camera lies about what it sees, and always says that it sees something."""
+    """The node lies about what it computes; a camera always says that it sees something."""
 
     example = "{kind: byzantine, target: cam, pick: 2, mode: colluding}"
     kind: Literal["byzantine"]
