@@ -31,7 +31,7 @@ PALETTE: Final[Mapping[str, tuple[str, str]]] = {
     "green": ("#0b7f62", "#3fc29d"),
     "purple": ("#9a4690", "#d993d1"),
     "gold": ("#967100", "#dcb83c"),
-    "sky": ("#4d9fc9", "#8fd0f2"),
+    "sky": ("#4a9ac4", "#8fd0f2"),
     "red": ("#c02f2c", "#ff8178"),
     "grey": ("#848d98", "#87919d"),
 }

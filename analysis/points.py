@@ -164,10 +164,12 @@ def by_number_down(points: Points) -> pd.DataFrame:
 
 
 def setting_name(column: str) -> str:
-    """A varied column as people call it: `T (local)` for `exits.local`, `bandwidth cam → gw` for one of a link."""
+    """A varied column as people call it: `T (local)`, `bandwidth cam → gw`, `outage mtbf` for one of a fault."""
     stem, _, last = column.rpartition(".")
     if stem.startswith("links.") and "->" in stem:
         return f"{last} {stem.removeprefix('links.').replace('->', ' → ')}"
+    if stem.startswith("faults."):
+        return f"{stem.removeprefix('faults.')} {last}"
     return f"T ({last})" if stem in ("exits", "thresholds") else column
 
 

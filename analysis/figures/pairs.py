@@ -9,11 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis import words
-from analysis.drawing import INK, LIGHT, PAPER, Drawing, Plot, figure
+from analysis.drawing import INK, LIGHT, Drawing, Plot, figure
 from analysis.points import Points, setting_name
 
 MOST_CELLS: Final = 16
-_DARK_CELL: Final = 0.55
 
 
 def pair_table(points: Points) -> tuple[pd.DataFrame, str, str]:
@@ -72,8 +71,8 @@ def pair_map(points: Points) -> Plot | None:
 
 def _draw_cell(drawing: Drawing, axes: Axes, at: tuple[int, int], strength: float, text: str, told: str) -> None:
     x, y = at
-    alpha = round(0.06 + 0.9 * strength, 2)
+    alpha = round(0.04 + 0.5 * strength, 2)  # text keeps 4.5:1 on the strongest, in light and dark mode
     (cell,) = axes.barh(y, 0.96, left=x - 0.48, height=0.92, color=LIGHT["blue"], alpha=alpha)
     cell.set_in_layout(False)
     drawing.hover(cell, told)
-    axes.text(x, y, text, ha="center", va="center", fontsize=8, color=PAPER if alpha > _DARK_CELL else INK)
+    axes.text(x, y, text, ha="center", va="center", fontsize=8, color=INK)
