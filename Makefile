@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt scripts/install_mosquitto.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing PyTorch and the other libraries into $(VENV) (once, a few minutes)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	@$(PIP) --editable '.[dev,embedded,digits,distributed,onnx]'
+	@$(PIP) --editable '.[dev,embedded,digits,distributed,onnx,serve]'
 	@bash scripts/install_mosquitto.sh $(VENV)
 	@touch $@
 

@@ -35,13 +35,15 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: list[str]) -
 
 
 def test_the_wheel_holds_all_data_that_the_code_reads(wheel: list[str]) -> None:
-    data = [path for path in Path(ROOT).glob("*/**/*") if path.suffix in {".yaml", ".html", ".css", ".js", ".typed"}]
+    data = [
+        path for path in Path(ROOT).glob("*/**/*") if path.suffix in {".yaml", ".html", ".css", ".js", ".svg", ".typed"}
+    ]
     inside = {
         str(path.relative_to(ROOT))
         for path in data
         if path.relative_to(ROOT).parts[0] in ("sim", "brokers", "analysis")
     }
-    assert "sim/cli/starter.yaml" in inside
+    assert {"sim/cli/starter.yaml", "sim/serve/static/index.html"} <= inside
     assert inside <= set(wheel)
 
 

@@ -15,10 +15,12 @@ from sim.cli.reproduce import reproduce
 from sim.cli.results import compare, report
 from sim.cli.runs import run
 from sim.cli.scenarios import faults, schema, validate
+from sim.cli.serve import serve
 from sim.cli.start import doctor, init
 from sim.cli.sweeps import merge, sweep
 from sim.cli.thresholds import thresholds
 from sim.cli.training import train
+from sim.cli.watch import watch
 
 
 class Commands(click.Group):
@@ -56,6 +58,8 @@ for _command in (
     train,
     thresholds,
     run,
+    watch,
+    serve,
     sweep,
     merge,
     report,

@@ -25,6 +25,7 @@ EXTRAS: Final = {
     "amqtt": ("embedded broker, for machines without Mosquitto", "embedded"),
     "sklearn": ("handwritten digits as data", "digits"),
     "distributed": ("sweeps on a Dask cluster", "distributed"),
+    "tornado": ("web page of a run", "serve"),
     "onnxscript": ("export of float sections as ONNX", "onnx"),
 }
 

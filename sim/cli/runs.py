@@ -80,15 +80,16 @@ def run(
             notice=show.notice,
             progress=bar,
         )
-    page = _report(result.folder) if report else None
+    page = write_report(result.folder) if report else None
     if output_format == "json":
         click.echo(show.as_json(_as_json(result, page)))
     else:
-        _headline(result, page)
+        tell(result, page)
     raise click.exceptions.Exit(result.exit_code)
 
 
-def _report(folder: Path) -> Path:
+def write_report(folder: Path) -> Path:
+    """Writes the report of a run beside its tables."""
     from analysis import report
 
     return report.build(folder)
@@ -103,7 +104,8 @@ def _as_json(result: RunResult, page: Path | None) -> dict[str, Any]:
     }
 
 
-def _headline(result: RunResult, page: Path | None) -> None:
+def tell(result: RunResult, page: Path | None) -> None:
+    """Says how a run went."""
     click.echo(f"{result.summary['scenario']}, seed {result.summary['seed']}, {result.summary['mode']}")
     for line in headline.lines(result.summary):
         click.echo(line)
