@@ -16,14 +16,15 @@ from analysis.statistics import Z95
 
 FORMATS: Final = ("table", "md", "json", "csv")
 ACCURACY: Final = "accuracy.overall"
+LATENCY: Final = "latency_s.all.mean"
 _NOT_COMPARED: Final = frozenset(("curve", "topology", "expect", "schema", "checks", "network", "data", "seed"))
 
 
 def compare(folders: Sequence[Path | str], names: Sequence[str] = ()) -> pd.DataFrame:
     """One row a figure; columns: `figure`, one a run, then `<run> - <first>` and `<run> ±` for each other run.
 
-    `±` is half the 95 % confidence interval of the difference in accuracy, over the samples that both runs captured
-    (paired, normal approximation); other figures have none.
+    `±` is half the 95 % confidence interval of the difference, where it comes from single samples that both runs have
+    (paired, normal approximation): accuracy, the share of each exit and the mean latency. Other figures have none.
 
     Raises:
         FolderError: fewer than two folders, or one that is no run folder.
@@ -39,18 +40,31 @@ def compare(folders: Sequence[Path | str], names: Sequence[str] = ()) -> pd.Data
         frame[label] = [one.get(name, math.nan) for name in figures]
     for label, run in zip(named[1:], runs[1:], strict=True):
         frame[f"{label} - {named[0]}"] = frame[label] - frame[named[0]]
-        half = paired_half_width(runs[0], run)
-        frame[f"{label} ±"] = [half if name == ACCURACY else math.nan for name in figures]
+        half = paired_half_widths(runs[0], run)
+        frame[f"{label} ±"] = [half.get(name, math.nan) for name in figures]
     return frame
 
 
-def paired_half_width(first: Run, other: Run) -> float:
-    """Half the 95 % confidence interval of the difference in accuracy; NaN where they share too few samples."""
-    pair = _right(first).merge(_right(other), on=["site", "sample"], suffixes=("_first", "_other"))
-    if len(pair) < 2:
+def paired_half_widths(first: Run, other: Run) -> dict[str, float]:
+    """Half the 95 % confidence intervals of differences, by figure; NaN where the runs share too few samples."""
+    pair = _samples(first).merge(_samples(other), on=["site", "sample"], suffixes=("", "_other"))
+    exits = sorted({str(name) for name in (*pair.exit.dropna(), *pair.exit_other.dropna())})
+    differences = {
+        ACCURACY: pair.right_other - pair.right,
+        LATENCY: pair.took - pair.took_other,
+        **{f"exits.{name}": _is(pair.exit_other, name) - _is(pair.exit, name) for name in exits},
+    }
+    return {figure: _half_width(difference.dropna()) for figure, difference in differences.items()}
+
+
+def _half_width(differences: pd.Series[float]) -> float:
+    if len(differences) < 2:
         return math.nan
-    difference = pair.right_other - pair.right_first
-    return float(Z95 * difference.std(ddof=1) / math.sqrt(len(pair)))
+    return float(Z95 * differences.std(ddof=1) / math.sqrt(len(differences)))
+
+
+def _is(exits: pd.Series[str], name: str) -> pd.Series[float]:
+    return (exits == name).fillna(False).astype(float)
 
 
 def render(frame: pd.DataFrame, form: str) -> str:
@@ -92,10 +106,11 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             yield f"{prefix}{key}", as_number(value)
 
 
-def _right(run: Run) -> pd.DataFrame:
-    frame = run.decisions[["site", "sample", "label", "predicted"]].dropna(subset=["sample", "label"])
+def _samples(run: Run) -> pd.DataFrame:
+    """Per sample: whether it was right, where it left, and after how many seconds."""
+    frame = run.decisions.dropna(subset=["sample", "label"])
     right = (frame.predicted == frame.label).fillna(False).astype(float)
-    return frame[["site", "sample"]].assign(right=right)
+    return frame[["site", "sample", "exit"]].assign(right=right, took=frame.decided_s - frame.captured_s)
 
 
 def labels(folders: Sequence[Path]) -> list[str]:

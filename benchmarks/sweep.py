@@ -1,33 +1,40 @@
-"""The figures of sweeps: the ready-made failure sweep, and the same points afresh, one by one.
+"""The figures of sweeps: the ready-made failure sweep, the same points afresh, one by one, and its report.
 
-`python -m benchmarks.sweep`, from the root of a checkout; `--kills 20 --dask` adds those tables. What is called afresh
-is one process a point, as a loop over `fogfleet run --mode virtual` has it: it loads the data and the weights,
-evaluates the network for its own samples and simulates; a few points, spread over the sweep, stand for all.
+`python -m benchmarks.sweep`, from the root of a checkout; `--kills 20 --dask` adds those tables, on a Dask cluster of
+two workers that it starts itself (or on one that is there: `--dask dask://host:8786`). What is called afresh is one
+process a point, as a loop over `fogfleet run --mode virtual` has it: it loads the data and the weights, evaluates the
+network for its own samples and simulates; a few points, spread over the sweep, stand for all.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks import sweep_reports
 from benchmarks.table import Row, show
 
 SCENARIO = "scenarios/sweep_failures.yaml"
 COMMAND = (sys.executable, "-c", "from sim.cli import main; main()")
 TARGET_S = 15.0
 TARGET_TIMES = 50.0
+OWN_CLUSTER = "two Dask workers"
 
 
 def rows(scenario: str = SCENARIO, kills: int = 0, dask: str = "", fresh: int = 6) -> Iterator[Row]:
@@ -48,10 +55,12 @@ def rows(scenario: str = SCENARIO, kills: int = 0, dask: str = "", fresh: int = 
         yield Row(told, f"{each_s:.2f} s")
         yield Row("all of them afresh, over the sweep", f"{times:.0f} x", ">= 50 x", times >= TARGET_TIMES)
         yield from _same(scenario, out, "-j 1", ["-j", "1"])
+        yield from sweep_reports.rows(_table(out / "a").parent, out)
         if kills:
             yield _killed(scenario, out, kills, again_s)
         if dask:
-            yield from _same(scenario, out, f"on {dask}", ["--executor", dask])
+            with _cluster() if dask == OWN_CLUSTER else nullcontext(dask) as address:
+                yield from _same(scenario, out, f"on {dask}", ["--executor", address])
 
 
 def _fogfleet(*arguments: str) -> None:
@@ -86,6 +95,34 @@ def _same(scenario: str, out: Path, what: str, options: Sequence[str]) -> Iterat
     same = _table(out / "b").read_bytes() == _table(out / "a").read_bytes()
     yield Row(f"the same {what}: table identical", f"{'yes' if same else 'NO'}, {wall_s:.1f} s", "identical", same)
     shutil.rmtree(out / "b")
+
+
+@contextmanager
+def _cluster(workers: int = 2) -> Iterator[str]:
+    """A Dask scheduler and workers on loopback, each a process of its own; yields `dask://…`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    dask, here = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
+    scheduler = [*dask, "scheduler", "--port", str(port), *here]
+    worker = [*dask, "worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", *here]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for command in (scheduler, *[worker] * workers)
+    ]
+    try:
+        _await_workers(f"tcp://127.0.0.1:{port}", workers)
+        yield f"dask://127.0.0.1:{port}"
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait()
+
+
+def _await_workers(address: str, workers: int) -> None:
+    distributed: Any = importlib.import_module("distributed")
+    with distributed.Client(address, timeout=120, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=120)
 
 
 def _killed(scenario: str, out: Path, kills: int, start_s: float) -> Row:
@@ -124,7 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
     parser.add_argument("scenario", nargs="?", default=SCENARIO)
     parser.add_argument("--kills", type=int, default=0, help="kill it so many times and compare")
-    parser.add_argument("--dask", default="", help="run it on dask://host:port too and compare")
+    parser.add_argument(
+        "--dask", nargs="?", default="", const=OWN_CLUSTER, help="run it on a Dask cluster too and compare"
+    )
     options = parser.parse_args()
     show("Sweeps", rows(options.scenario, options.kills, options.dask), sys.stdout.write)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis import load
-from analysis.compare import compare, paired_half_width, render
+from analysis.compare import compare, paired_half_widths, render
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +38,28 @@ def test_confidence_is_that_of_the_paired_difference(folders: list[Path]) -> Non
     runs = [load.run(folder) for folder in folders[:2]]
     right = [(r.decisions.predicted == r.decisions.label).fillna(False).astype(float) for r in runs]
     expected = 1.959964 * (right[1] - right[0]).std() / math.sqrt(60)
-    assert paired_half_width(*runs) == pytest.approx(expected, rel=1e-6)
+    assert paired_half_widths(*runs)["accuracy.overall"] == pytest.approx(expected, rel=1e-6)
     frame = compare(folders[:2]).set_index("figure")
     assert frame.loc["accuracy.overall", "b ±"] == pytest.approx(expected, rel=1e-6)
     assert math.isnan(frame.loc["accuracy.decided", "b ±"])  # type: ignore[arg-type]
+
+
+def test_shares_and_latency_have_their_confidence_too(folders: list[Path]) -> None:
+    tables = [load.run(folder).decisions for folder in folders[:2]]
+    local = [(table.exit == "local").astype(float) for table in tables]
+    took = [(table.decided_s - table.captured_s).astype(float) for table in tables]
+    widths = paired_half_widths(*(load.run(folder) for folder in folders[:2]))
+    for figure, (first, other) in {"exits.local": local, "latency_s.all.mean": took}.items():
+        assert widths[figure] == pytest.approx(1.959964 * (other - first).std() / math.sqrt(60), rel=1e-6)
+    frame = compare(folders[:2]).set_index("figure")
+    assert frame.loc["exits.local", "b ±"] == widths["exits.local"]
 
 
 def test_runs_without_a_common_sample_have_no_confidence(tmp_path: Path, folders: list[Path]) -> None:
     other = fake_run.write_run(tmp_path / "other", samples=5)
     decisions = pd.read_parquet(other / "decisions.parquet")
     decisions.assign(sample=decisions["sample"] + 1000).to_parquet(other / "decisions.parquet")
-    assert math.isnan(paired_half_width(load.run(folders[0]), load.run(other)))
+    assert all(map(math.isnan, paired_half_widths(load.run(folders[0]), load.run(other)).values()))
 
 
 def test_folders_of_one_name_are_told_apart(folders: list[Path]) -> None:
