@@ -23,6 +23,7 @@ _VERSION_TOPIC, _VERSION_S = "$SYS/broker/version", 0.5
 _JOINING = 64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
 _IN_FLIGHT = 65_000  # of 65 535 packet identifiers, so that some are left for subscribing again
 _TOPIC_BYTES = 65_535
+_TENDING_S = 0.5  # wall seconds between looks at keepalives
 _OVERHEAD_BYTES = _TOPIC_BYTES + 10  # at most: topic and everything else around a payload
 
 
@@ -43,6 +44,8 @@ class Pool(Outages):
         patience_s: wall seconds without any progress after which connecting counts as failed.
         fast: PUBLISH and PUBACK at QoS 0 and 1 go past paho.
         server: our own broker process, for whoever wants to kill or pause it.
+        keepalive_s: whole seconds of silence after which either side takes the other for dead (about 1.5 times as
+            many at the broker); 0: never, for runs in which wall-clock stalls must not look like deaths.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Pool(Outages):
         patience_s: float = 5.0,
         fast: bool = True,
         server: Server | None = None,
+        keepalive_s: int = 0,
     ) -> None:
         self.server = server
         self.name = name
@@ -67,6 +71,8 @@ class Pool(Outages):
         self._address = parse_url(url, anonymous=server is not None)
         self._persistent = persistent
         self._fast = fast
+        self._keepalive_s = keepalive_s
+        self._tended_s = 0.0
         self._notice = notice
         self._patience_s = patience_s
         self._loop = Loop()
@@ -180,9 +186,26 @@ class Pool(Outages):
         Raises:
             BrokerError: something was refused, or a connection was lost (unless an outage was announced).
         """
+        if self._keepalive_s and time.monotonic() - self._tended_s > _TENDING_S:
+            self._tended_s = time.monotonic()
+            for connection in self._connections:
+                connection.tend()
         happened = self._loop.poll(max(timeout_s, 0.0))
         self._check()
         return happened
+
+    def received(self) -> list[tuple[int, str, bytes]]:
+        """(receiver, topic, payload) of everything that has come, the pool's own births and wills left out."""
+        return self._mail.empty()
+
+    def retain(self, sender: int, topic: str, payload: bytes) -> None:
+        """Publishes a message, at QoS 1, that the broker keeps for whoever subscribes later; empty: it forgets it."""
+        self._check(self._connections[sender])
+        self._connections[sender].retain(topic, payload)
+
+    def in_flight(self) -> int:
+        """Messages at QoS 1 and 2 that the broker has not acknowledged."""
+        return sum(connection.in_flight() for connection in self._connections)
 
     def holds(self, receiver: int, topic: str, expected: bytes) -> bool:
         """Whether such a payload has come and waits to be taken; never waits."""
@@ -253,6 +276,7 @@ class Pool(Outages):
             box=self._mail.box,
             session_topics=frozenset(identity.will_topic for identity in identities),
             troubles=self._troubles,
+            keepalive_s=self._keepalive_s,
         )
         self._connections = [Connection(index, identity, hub) for index, identity in enumerate(identities)]
 

@@ -114,6 +114,15 @@ class Connection(Wire):
             self.hub.counters.publishes_sent += 1
             self.append(frame)
 
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Publishes a retained message."""
+        self.client.publish(topic, payload, qos=1, retain=True)
+
+    def tend(self) -> None:
+        """Pings where it is time, and closes the connection where no answer came."""
+        if self.sock is not None:
+            self.client.loop_misc()
+
     def in_flight(self) -> int:
         """Messages that the broker has not acknowledged."""
         return len(self.fast.unacknowledged) + len(self.client._out_messages)
@@ -225,7 +234,7 @@ class Connection(Wire):
         if hub.protocol == MQTT_5 and hub.persistent:
             options["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             options["properties"].SessionExpiryInterval = _SESSION_EXPIRY_S
-        client.connect_async(hub.address.host, hub.address.port, keepalive=0, **options)
+        client.connect_async(hub.address.host, hub.address.port, keepalive=hub.keepalive_s, **options)
         return client
 
     def _on_connect(

@@ -87,6 +87,15 @@ class Mail:
                 if not box.session:
                     yield from ((receiver, topic, payload) for payload in box.queue)
 
+    def empty(self) -> list[tuple[int, str, bytes]]:
+        """The same, removed from the boxes; the order holds within a topic."""
+        found = list(self.unclaimed_payloads())
+        for boxes in self._boxes:
+            for box in boxes.values():
+                if not box.session:
+                    box.queue.clear()
+        return found
+
     def unclaimed(self) -> int:
         """How many payloads came that nobody took or discarded, births and wills left out."""
         return sum(len(box.queue) for boxes in self._boxes for box in boxes.values() if not box.session)

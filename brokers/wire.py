@@ -43,6 +43,7 @@ class Hub:
     box: Callable[[int, str], Box]
     session_topics: frozenset[str]
     troubles: list[str]
+    keepalive_s: int = 0
     prefixes: dict[str, bytes] = field(default_factory=dict)
     resolved: tuple[Any, ...] | None = None
 

@@ -117,14 +117,7 @@ class Clock(simpy.Environment):
             raise simpy.core.EmptySchedule
         entry = heappop(self.queue)
         self._now = entry[0]
-        event = entry[3]
-        if len(entry) > 4:
-            event(entry)
-        elif type(event) is Call:
-            if event.function is not None:
-                event.function(event.argument)
-        else:
-            _happen(event)
+        happen(entry)
 
 
 def _happen(event: simpy.Event) -> None:
@@ -134,3 +127,15 @@ def _happen(event: simpy.Event) -> None:
         callback(event)
     if not event._ok and not hasattr(event, "_defused"):
         raise event._value
+
+
+def happen(entry: Any) -> None:
+    """Lets an entry that was taken from the heap happen."""
+    event = entry[3]
+    if len(entry) > 4:
+        event(entry)
+    elif type(event) is Call:
+        if event.function is not None:
+            event.function(event.argument)
+    else:
+        _happen(event)

@@ -4,8 +4,8 @@
 offset  size  field     meaning
 ======  ====  ========  =====================================================================
 0       1     version   1
-1       1     kind      1 scores, 2 request, 3 features, 4 raw, 5 exit, 6 status, 7 control
-2       1     dtype     0 none, 1 float32, 2 bits, 3 uint8, 4 uint16, 5 exit record
+1       1     kind      1 scores, 2 request, 3 features, 4 raw, 5 exit, 6 status, 7 control, 8 ledger
+2       1     dtype     0 none, 1 float32, 2 bits, 3 uint8, 4 uint16, 5 exit record, 6 control record, 7 ledger rows
 3       1     flags     bit 0: the camera sees no object (its input is masked)
 4       2     node      index of the node (within its site and role) that the payload comes from
 6       2     expected  how many such messages the sender will send for this sample; 0 = not said
@@ -18,11 +18,14 @@ offset  size  field     meaning
 ======  ====  ========  =====================================================================
 
 The exit record is 8 bytes: uint16 class, uint8 exit (0 device, 1 local, 2 edge, 3 cloud), uint8 devices used,
-float32 normalised entropy. Test vectors stand in `tests/test_wire.py`.
+float32 normalised entropy. The control record is 24 bytes: uint16 command (1 start, 2 stop), uint16 zero, uint32
+samples of each site, float64 Unix time of time 0, float64 seconds of the run for each wall second. Ledger rows are
+described in `sim/ledger/rows.py`. Test vectors stand in `tests/test_wire.py`.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from typing import Final, NamedTuple
@@ -31,15 +34,18 @@ VERSION: Final = 1
 HEADER_BYTES: Final = 24
 ABSENT: Final = 1
 
-KINDS: Final = ("", "scores", "request", "features", "raw", "exit", "status", "control")
-SCORES, REQUEST, FEATURES, RAW, EXIT, STATUS, CONTROL = range(1, 8)
-DTYPES: Final = ("none", "float32", "bits", "uint8", "uint16", "exit")
-NONE, FLOAT32, BITS, UINT8, UINT16, RECORD = range(6)
+KINDS: Final = ("", "scores", "request", "features", "raw", "exit", "status", "control", "ledger")
+SCORES, REQUEST, FEATURES, RAW, EXIT, STATUS, CONTROL, LEDGER = range(1, 9)
+DTYPES: Final = ("none", "float32", "bits", "uint8", "uint16", "exit", "control", "rows")
+NONE, FLOAT32, BITS, UINT8, UINT16, RECORD, ORDER, ROWS = range(8)
 EXITS: Final = ("device", "local", "edge", "cloud")
 
 _HEADER = struct.Struct("<BBBBHHIIII")
 _BODY = struct.Struct("<BBBBHHIII")
 _RECORD = struct.Struct("<HBBf")
+_CONTROL = struct.Struct("<HHIdd")
+START: Final = 1
+STOP: Final = 2
 
 
 class Malformed(ValueError):  # noqa: N818 - reads as what the frame is
@@ -66,6 +72,22 @@ class ExitRecord(NamedTuple):
     exit: int
     devices_used: int
     entropy: float
+
+
+class Control(NamedTuple):
+    """The payload of a `control` message: whoever conducts the run says when it starts and when it is over.
+
+    Attributes:
+        command: `START` or `STOP`.
+        samples: that each site captures.
+        epoch_s: Unix time at which the run's time is 0.
+        speed: seconds of the run for each wall second.
+    """
+
+    command: int
+    samples: int
+    epoch_s: float
+    speed: float
 
 
 def encode(
@@ -123,6 +145,21 @@ def decode_nodes(payload: bytes) -> tuple[int, ...]:
     if len(payload) % 2:
         raise Malformed(f"a list of uint16 cannot have {len(payload)} bytes")
     return struct.unpack(f"<{len(payload) // 2}H", payload)
+
+
+def encode_control(control: Control) -> bytes:
+    """The 24-byte payload of a `control` message."""
+    return _CONTROL.pack(control.command, 0, *control[1:])
+
+
+def decode_control(payload: bytes) -> Control:
+    """Parses the payload of a `control` message; raises `Malformed`."""
+    if len(payload) != _CONTROL.size:
+        raise Malformed(f"a control record has {_CONTROL.size} bytes, not {len(payload)}")
+    command, _, samples, epoch_s, speed = _CONTROL.unpack(payload)
+    if command not in (START, STOP) or not (math.isfinite(epoch_s) and math.isfinite(speed) and speed > 0):
+        raise Malformed(f"command {command}, time {epoch_s} or speed {speed} cannot be")
+    return Control(command, samples, epoch_s, speed)
 
 
 def topic(run: str, site: str, node: str, kind: int) -> str:

@@ -76,3 +76,29 @@ def test_the_vectors_in_the_documentation_are_these() -> None:
     stated = bytes.fromhex("".join(line.split("   ")[0].replace(" ", "") for line in blocks[0].split("\n")))
     assert stated == VECTOR
     assert bytes.fromhex(blocks[1].replace(" ", "").strip()) == wire.encode_exit(wire.ExitRecord(2, 1, 6, 0.5))
+
+
+def test_the_vector_of_a_control_message() -> None:
+    control = wire.Control(wire.START, samples=171, epoch_s=1.8e9, speed=10.0)
+    frame = wire.encode(wire.CONTROL, wire.ORDER, 0, 0, 1, wire.encode_control(control))
+    assert frame.hex() == (
+        "0107060000000000000000000100000018000000c63afa2401000000ab0000000000008074d2da410000000000002440"
+    )
+    assert wire.decode_control(wire.decode(frame).payload) == control
+    page = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text()
+    assert frame.hex() in "".join(page.split()).replace("header", "").replace("payload", "")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        bytes(24),
+        wire.encode_control(wire.Control(3, 1, 0.0, 1.0)),
+        wire.encode_control(wire.Control(wire.START, 1, float("nan"), 1.0)),
+        wire.encode_control(wire.Control(wire.START, 1, 0.0, 0.0)),
+    ],
+)
+def test_a_control_record_that_cannot_be(payload: bytes) -> None:
+    with pytest.raises(wire.Malformed):
+        wire.decode_control(payload)

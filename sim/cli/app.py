@@ -10,6 +10,7 @@ import click
 from sim.cli.broker import broker
 from sim.cli.exits import end_on_sigterm, exits
 from sim.cli.export import export
+from sim.cli.fleets import node, up
 from sim.cli.fuzzing import fuzz
 from sim.cli.reproduce import reproduce
 from sim.cli.results import compare, report
@@ -60,6 +61,8 @@ for _command in (
     run,
     watch,
     serve,
+    up,
+    node,
     sweep,
     merge,
     report,

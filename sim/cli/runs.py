@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -80,6 +80,11 @@ def run(
             notice=show.notice,
             progress=bar,
         )
+    conclude(result, report, output_format)
+
+
+def conclude(result: RunResult, report: bool, output_format: str) -> NoReturn:
+    """Ends a command that has run something: report, headline or JSON, and the exit code."""
     page = write_report(result.folder) if report else None
     if output_format == "json":
         click.echo(show.as_json(_as_json(result, page)))

@@ -11,6 +11,9 @@ from sim.scenario import Scenario
 from sim.world.plan import Plan
 
 OPERATOR: Final = "operator"
+CONDUCTOR: Final = "conductor"
+HOME: Final = "fleet"
+"""Node and site, in topics, of whoever conducts a fleet of separate processes."""
 _CLOUD_HOME: Final = "cloud"
 
 
@@ -20,7 +23,7 @@ def account_name(home: str, node: str) -> str:
 
 
 def accounts(scenario: Scenario) -> tuple[Account, ...]:
-    """Every node of the fleet, and `operator`, who sees everything and may send `control` messages.
+    """Every node of the fleet, and `operator`, who sees everything, may send `control` messages and conduct a run.
 
     A node publishes only as itself. It hears the nodes of its site that it may ever work with: a camera any
     gateway (its own may fail) and the cloud, a gateway any camera and the cloud; the cloud hears everybody.
@@ -28,7 +31,8 @@ def accounts(scenario: Scenario) -> tuple[Account, ...]:
     plan = Plan(scenario)
     nodes = [account for site in range(scenario.sites) for account in _site(plan, f"site-{site}")]
     cloud = plan.cloud.name
-    operator = Account(OPERATOR, writes=(_topic("+", "+", wire.KINDS[wire.CONTROL]),), reads=("fogfleet/#",))
+    orders = (_topic("+", "+", wire.KINDS[wire.CONTROL]), _topic(HOME, CONDUCTOR, "#"))
+    operator = Account(OPERATOR, writes=orders, reads=("fogfleet/#",))
     return (*nodes, Account(cloud, writes=(_topic("+", cloud, "#"),), reads=(_topic("+", "+"),)), operator)
 
 
@@ -38,7 +42,7 @@ def _site(plan: Plan, site: str) -> Iterator[Account]:
     for names, heard in ((cameras, gateways), (gateways, cameras)):
         for name in names:
             control = _topic(site, name, wire.KINDS[wire.CONTROL])
-            reads = (control, *(_topic(site, other) for other in (*heard, plan.cloud.name)))
+            reads = (control, _topic(HOME, CONDUCTOR), *(_topic(site, other) for other in (*heard, plan.cloud.name)))
             yield Account(account_name(site, name), writes=(_topic(site, name, "#"),), reads=reads)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from brokers import framing
-from brokers.api import MQTT_5, MQTT_311, Carrier
+from brokers.api import Carrier
 from sim.clock import Clock
 from sim.ddnn import Inference
 from sim.faults import Engine
 from sim.ledger.faults import FaultLog
-from sim.ledger.messages import MessageLog, check_conservation
+from sim.ledger.messages import MessageLog
 from sim.ledger.samples import SampleBook
-from sim.meter import Framing
 from sim.nodes.camera import Camera
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
@@ -32,6 +30,7 @@ from sim.world.live import Live, LiveClock, LiveFabric
 from sim.world.prepare import Prepared, Progress
 from sim.world.telemetry import Telemetry
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
+from sim.world.wiring import check, forms, open_samples, switch_off
 
 FEW_COLLECTIONS: Final = (50_000, 20, 100)
 """Thresholds of the garbage collector during a run."""
@@ -117,8 +116,8 @@ def play(
             dict(inference.flops),
         )
         fleet = Builder(prepared.plan, services, run).build()
-        _switch_off(fleet, scenario.down)
-        _open_samples(prepared, book)
+        switch_off(fleet, scenario.down)
+        open_samples(prepared, book)
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
@@ -143,7 +142,7 @@ def play(
         log.close()
     if isinstance(fabric, Shortcut):
         fabric.settle()
-    _check(prepared, fleet, book, log, clock.now if interrupted else None)
+    check(prepared, fleet, book, log, clock.now if interrupted else None)
     return Outcome(
         fleet,
         book,
@@ -159,13 +158,11 @@ def play(
 
 
 def _fabric(mqtt: Mqtt, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None) -> Fabric:
-    qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311  # the model's, whatever was negotiated
-    forms = Framing(lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level))
     if live is not None:
-        return live.fabric(log, forms, qos, mqtt.patience_s)
+        return live.fabric(log, forms(mqtt), mqtt.qos, mqtt.patience_s)
     if carrier is None:
-        return Shortcut(clock, log, forms)
-    return Fabric(clock, carrier, log, forms, qos, mqtt.patience_s)
+        return Shortcut(clock, log, forms(mqtt))
+    return Fabric(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
 
 
 def _run_out(clock: Clock) -> bool:
@@ -202,22 +199,6 @@ def _attach(
         clock.at(sample * period_s, watcher.look)
 
 
-def _switch_off(fleet: Fleet, names: Collection[str]) -> None:
-    """Takes nodes down from the start to the end, in every site."""
-    for node in fleet.nodes:
-        if node.name in names:
-            node.up = False
-
-
-def _open_samples(prepared: Prepared, book: SampleBook) -> None:
-    """Every sample of every site is due at the first camera's capture time."""
-    period_s = prepared.period_s
-    labels = prepared.dataset.labels.tolist()
-    for site in range(prepared.scenario.sites):
-        for sample in range(prepared.samples):
-            book.open(site, sample, labels[prepared.picture(site, sample)], sample * period_s)
-
-
 def _release(clock: Clock, cameras: list[Camera], samples: int, *, disturbed: bool) -> None:
     """Starts the cameras: in step where nothing can make one of them late, otherwise each as a process."""
     plain = [] if disturbed else [camera for camera in cameras if type(camera) is Camera]
@@ -248,13 +229,3 @@ def _report(clock: Clock, prepared: Prepared, progress: Progress) -> None:
     period_s = max(camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera")
     for sample in range(0, samples, max(1, samples // 100)):
         clock.at(sample * period_s, lambda done: progress("simulating", done, samples), sample + 1)
-
-
-def _check(prepared: Prepared, fleet: Fleet, book: SampleBook, log: MessageLog, until_s: float | None) -> None:
-    book.check(prepared.scenario.sites * prepared.due(until_s))
-    sent: dict[str, list[int]] = {}
-    for lane in fleet.lanes:
-        sums = sent.setdefault(f"{lane.src.group}->{lane.dst.group}", [0, 0])
-        sums[0] += lane.messages
-        sums[1] += lane.payload_bytes
-    check_conservation(log, ((link, count, payload) for link, (count, payload) in sent.items()))

@@ -75,9 +75,9 @@ def simulate(
     """
     if mode != "virtual":
         check_choice(broker)
-    run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    run_id = run_id or new_id()
     folder = RunFolder(out / scenario.name, run_id)
-    record = _record(scenario, mode, speed, argv, run_id)
+    record = describe(scenario, mode, speed, argv, run_id)
     folder.write_text("scenario.yaml", as_given(scenario))
     folder.write_json("scenario.json", scenario.to_json())
     status = "interrupted"
@@ -134,7 +134,7 @@ def _simulate(
         record["outages"] = dict(outcome.outages)
         record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)
     played = time.perf_counter()
-    summary = _write(prepared, inference, outcome, mode, folder, record)
+    summary = write_tables(prepared, inference, outcome, mode, folder, record)
     record["wall_s"] = {
         "total": round(time.perf_counter() - began, 3),
         "setup": round(ready - began, 3),
@@ -144,10 +144,10 @@ def _simulate(
         folder.abandon("interrupted", record)
         return RunResult(folder.path, summary, INTERRUPTED)
     folder.write_json("run.json", {**record, "status": "complete"})
-    return RunResult(folder.complete(), summary, _exit_code(summary, outcome))
+    return RunResult(folder.complete(), summary, exit_code(summary, outcome))
 
 
-def _write(
+def write_tables(
     prepared: Prepared,
     inference: Inference,
     outcome: Outcome,
@@ -155,6 +155,7 @@ def _write(
     folder: RunFolder,
     record: dict[str, Any],
 ) -> dict[str, Any]:
+    """Writes everything but the messages and `run.json` into the folder; the summary."""
     path = folder.path
     outcome.book.write(path / "decisions.parquet", result.site_names(prepared))
     outcome.faults.write(path / "faults.parquet")
@@ -172,14 +173,16 @@ def _write(
     return summary
 
 
-def _exit_code(summary: dict[str, Any], outcome: Outcome) -> int:
+def exit_code(summary: dict[str, Any], outcome: Outcome) -> int:
+    """0; 1 where an expectation was not met or a fault never fired; 4 where model and broker differ."""
     if outcome.divergences or (outcome.unasked and summary["mode"] != "live"):
         return 4
     met = all(row["ok"] for row in summary["expect"]) and not outcome.faults.missed
     return 0 if met else 1
 
 
-def _record(scenario: Scenario, mode: Mode, speed: float, argv: Sequence[str], run_id: str) -> dict[str, Any]:
+def describe(scenario: Scenario, mode: Mode, speed: float, argv: Sequence[str], run_id: str) -> dict[str, Any]:
+    """The beginnings of `run.json`."""
     resolved = json.dumps(scenario.to_json(), sort_keys=True).encode()
     return {
         "id": run_id,
@@ -194,6 +197,11 @@ def _record(scenario: Scenario, mode: Mode, speed: float, argv: Sequence[str], r
         "plugins": faults.used(scenario),
         "sha256": {"scenario": hashlib.sha256(resolved).hexdigest()},
     }
+
+
+def new_id() -> str:
+    """A name for a run folder, from the time and at random; its last eight characters are the run's token."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sim import faults
 from sim.clock import Clock
-from sim.errors import FogFleetError, Problem, ScenarioError
+from sim.errors import FogFleetError, Problem, ScenarioError, UsageError
 from sim.ledger.messages import MessageLog
 from sim.ledger.samples import SampleBook
 from sim.link import Link
@@ -179,7 +179,8 @@ class Watcher:
             assert isinstance(self._clock, LiveClock), "nobody else takes commands"
             self._clock.stop()
             return None
-        assert self._engine is not None, "a live run always has one"
+        if self._engine is None:
+            raise UsageError("faults cannot be injected into separate processes; kill one, or use run --mode live")
         if what == "lift":
             self._engine.lift(argument)
             return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Final
 
-from sim.clock import Call, Clock
+from sim.clock import Call, Clock, happen
 
 LONGEST_WAIT_S: Final = 0.05
 """Wall seconds between looks at what other threads want."""
@@ -78,14 +78,14 @@ class LiveClock(Clock):
 
     def _scheduled(self) -> bool:
         """Whether anything is still to happen; nobody waits for what was cancelled."""
-        queue = self._queue
-        while queue and type(queue[0][3]) is Call and queue[0][3].function is None:  # type: ignore[comparison-overlap]
+        queue = self.queue
+        while queue and type(queue[0][3]) is Call and queue[0][3].function is None:
             heappop(queue)
         return bool(queue)
 
     def _pause(self) -> None:
         """Waits for the network until the next event is due."""
-        due_s = self._queue[0][0] if self._queue else float("inf")
+        due_s = self.queue[0][0] if self.queue else float("inf")
         left_s = min((due_s - self.elapsed_s()) / self.speed, LONGEST_WAIT_S)
         if 0 < left_s < FINE_S:
             self._wait(0.0)
@@ -93,18 +93,10 @@ class LiveClock(Clock):
         self._wait(max(0.0, left_s - FINE_S))
 
     def _run_due(self) -> None:
-        queue = self._queue
+        queue = self.queue
         for _ in range(BATCH):
             if not queue or queue[0][0] > self.elapsed_s() or self.stopped:
                 return
-            when_s, _, _, event = heappop(queue)
-            self._now = max(self._now, when_s, self.elapsed_s())
-            if type(event) is Call:  # type: ignore[comparison-overlap]
-                if event.function is not None:
-                    event.function(event.argument)
-                continue
-            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
-            for callback in callbacks:
-                callback(event)
-            if not event._ok and not hasattr(event, "_defused"):
-                raise event._value
+            entry = heappop(queue)
+            self._now = max(self._now, entry[0], self.elapsed_s())
+            happen(entry)

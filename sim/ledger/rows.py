@@ -1,0 +1,66 @@
+"""A node's part of the ledger on the wire: rows of 36 bytes, of which one `ledger` message holds any number.
+
+Little-endian, without padding:
+
+======  ====  ========  ==========================================================================================
+offset  size  field     meaning
+======  ====  ========  ==========================================================================================
+0       1     what      1 sent, 2 arrived, 3 lost, 4 stage, 5 decision, 6 counter, 7 end
+1       1     code      sent: legs (2: the broker's first copy; 1: any other); lost: reason; stage; exit; counter
+2       2     extra     arrived, lost: transmissions; decision: class
+4       4     place     sent, arrived, lost: number of the lane; stage, decision: site
+8       4     sample    index of the sample within its site
+12      4     sequence  sent, arrived, lost: of the message; decision: devices used
+16      4     size      sent, arrived, lost: payload bytes
+20      8     time_s    float64, seconds of the run; counter: its value
+28      8     more      float64; arrived, lost: when the broker brought it; decision: normalised entropy
+======  ====  ========  ==========================================================================================
+
+Lanes are numbered as the scenario's topology says, the same in every process.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+SENT, ARRIVED, LOST, STAGE, DECISION, COUNTER, END = range(1, 8)
+REASONS: Final = ("loss", "queue", "malformed", "rejected", "node-down", "interrupted", "link")
+COUNTERS: Final = (
+    *("captured", "sent", "sent_bytes", "received", "bytes_up", "bytes_down", "busy_s", "judged", "left"),
+    *("twice", "overheard_bytes"),
+)
+ROW_BYTES: Final = 36
+
+_ROW = struct.Struct("<BBHIIIIdd")
+
+
+class Row(NamedTuple):
+    """One row."""
+
+    what: int
+    code: int = 0
+    extra: int = 0
+    place: int = 0
+    sample: int = 0
+    sequence: int = 0
+    size: int = 0
+    time_s: float = 0.0
+    more: float = 0.0
+
+
+def encode_rows(rows: list[Row]) -> bytes:
+    """The payload of a `ledger` message."""
+    return b"".join(_ROW.pack(*row) for row in rows)
+
+
+def decode_rows(payload: bytes) -> Iterator[Row]:
+    """The rows in the payload of a `ledger` message; raises `ValueError` for a broken one."""
+    if len(payload) % ROW_BYTES:
+        raise ValueError(f"{len(payload)} bytes are no whole number of rows of {ROW_BYTES}")
+    for fields in _ROW.iter_unpack(payload):
+        row = Row._make(fields)
+        if not SENT <= row.what <= END:
+            raise ValueError(f"no row is of sort {row.what}")
+        yield row

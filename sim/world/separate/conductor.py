@@ -1,0 +1,200 @@
+"""Conducts a fleet of separate processes: waits until all are there, starts them, gathers, ends the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from brokers.client import Pool
+from sim import wire
+from sim.errors import SetupError
+from sim.ledger.rows import COUNTER, decode_rows
+from sim.nodes.node import Node
+from sim.world.fleet import Fleet, full_name
+from sim.world.live import LiveClock
+from sim.world.prepare import Prepared
+from sim.world.separate import names
+from sim.world.separate.gather import Gathering
+from sim.world.separate.line import Line
+from sim.world.watching import WatchedBook
+
+LEAD_S: Final = 0.5
+"""Wall seconds between the announcement of the start and the start."""
+QUIET_S: Final = 2.0
+"""Wall seconds of silence, beyond the longest deadline, after which nothing more is expected."""
+DECIDED_S: Final = 0.5
+"""The same once every sample is decided."""
+FAREWELL_S: Final = 10.0
+"""Wall seconds that nodes have to tell the rest."""
+
+Log = Callable[..., None]
+
+
+class Conductor:
+    """Talks with the nodes of one run.
+
+    Args:
+        pool: its own client, not yet connected.
+        expected: full names of the nodes that take part.
+        clock: wall-clock time, which waits on `carrier`.
+        book: shown to others while the run goes on.
+        log: takes (event, fields).
+        tend: called all the time: looks after processes.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        pool: Pool,
+        fleet: Fleet,
+        gathering: Gathering,
+        expected: Sequence[str],
+        run: str,
+        speed: float,
+        book: WatchedBook,
+        log: Log,
+        tend: Callable[[], None],
+    ) -> None:
+        self._prepared = prepared
+        self._line = Line(pool)
+        self._fleet = fleet
+        self._gathering = gathering
+        self._expected = list(expected)
+        self._run = run
+        self._book = book
+        self._log = log
+        self._tend = tend
+        self._nodes: dict[str, Node] = {full_name(node): node for node in fleet.nodes}
+        self._online: set[str] = set()
+        self._names = {
+            names.home_topic(run, name, kind): name for name in self._nodes for kind in (wire.STATUS, wire.LEDGER)
+        }
+        self._batches: dict[str, int] = {}
+        self._start: wire.Control | None = None
+        self._sequence = 0
+        self._told_s = time.monotonic()
+        self.clock = LiveClock(self._line.pump, speed)
+        self.clock.turns.append(self._turn)
+        self.clock.stays = self._goes_on
+
+    def connect(self) -> None:
+        """Comes to the broker. Raises `BrokerError`."""
+        self._line.connect(names.conductor_identity(self._run))
+
+    def wait(self, patience_s: float) -> None:
+        """Waits until all nodes are online.
+
+        Raises:
+            SetupError: names those that are not there in time.
+        """
+        deadline = time.monotonic() + patience_s
+        while missing := [name for name in self._expected if name not in self._online]:
+            if time.monotonic() > deadline:
+                raise SetupError(f"not online after {patience_s:g} s: {', '.join(missing)} (run {self._run})")
+            self._tend()
+            self._line.pump(0.05)
+            self._take_mail()
+
+    def play(self) -> bool:
+        """Starts the run and goes on until it is over; whether it was ended early, by Ctrl-C or `clock.stop`."""
+        scenario, clock = self._prepared.scenario, self.clock
+        for name, node in self._nodes.items():
+            node.up = name in self._online
+        epoch_s = time.time() + LEAD_S
+        self._start = wire.Control(wire.START, self._prepared.samples, epoch_s, clock.speed)
+        self._say(self._start)
+        self._log("start", nodes=len(self._online), samples=scenario.samples, speed=clock.speed)
+        clock.begin(time.monotonic() + LEAD_S)
+        try:
+            clock.finish()
+        except KeyboardInterrupt:
+            clock.stop()
+        return clock.stopped
+
+    def dismiss(self) -> None:
+        """Tells all nodes that it is over, waits for what they still have to tell, and leaves nothing behind."""
+        assert self._start is not None
+        self._say(self._start._replace(command=wire.STOP))
+        deadline = time.monotonic() + FAREWELL_S
+        while self._online - self._gathering.ended and time.monotonic() < deadline:
+            self._line.pump(0.05)
+            self._take_mail()
+        self._line.retain(names.control_topic(self._run), b"")
+        self._line.finish(1.0)
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds of the run after which nothing more can come of a sample: all deadlines on its way."""
+        configs = [node.config for node in self._prepared.plan.nodes]
+        return 2 * sum(max((c.wait_s for c in configs if c.role == role), default=0.0) for role in ("gateway", "cloud"))
+
+    def _goes_on(self) -> bool:
+        """Whether samples are due, or anything has been told lately."""
+        last_s = (self._prepared.samples - 1) * self._prepared.period_s
+        if self.clock.now <= last_s:
+            return True
+        decided = self._book.exits.total() == len(self._book)
+        patience_s = DECIDED_S if decided else QUIET_S + self.settle_s / self.clock.speed
+        return time.monotonic() - self._told_s < patience_s
+
+    def _turn(self) -> None:
+        self._tend()
+        self._take_mail()
+
+    def _take_mail(self) -> None:
+        received = self._line.received()
+        mail = [(self._names[topic], topic, payload) for _, topic, payload in received if topic in self._names]
+        for name, topic, payload in sorted(mail, key=_order):
+            if topic.endswith("/status"):
+                self._on_status(name, payload)
+            else:
+                self._on_rows(name, payload)
+
+    def _on_status(self, name: str, payload: bytes) -> None:
+        online = payload == b"online"
+        if online == (name in self._online):
+            return
+        node, now_s = self._nodes[name], self.clock.now
+        node.up = online
+        if online:
+            self._online.add(name)
+            if self._start is not None:
+                self._gathering.back(name, now_s)
+                self._say(self._start)  # a broker that was restarted has forgotten it
+        else:
+            self._online.discard(name)
+            self._batches.pop(name, None)
+            if self._start is not None and name not in self._gathering.ended:
+                self._gathering.away(name, now_s)
+        what = "online" if online else "offline" if payload else "left"
+        self._log(what, node=name, time_s=round(now_s, 3), wall_s=time.time())
+
+    def _on_rows(self, name: str, payload: bytes) -> None:
+        """Rows of a node; what does not parse is nobody's."""
+        try:
+            frame = wire.decode(payload)
+            rows = list(decode_rows(frame.payload))
+        except ValueError:
+            return
+        if frame.sequence <= self._batches.get(name, 0):
+            return  # a second delivery
+        self._batches[name] = frame.sequence
+        for row in rows:
+            if not self._gathering.is_possible(row, self._book):
+                continue
+            self._gathering.take(name, row)
+            self._gathering.live(self._book, row)
+        if any(row.what < COUNTER for row in rows):
+            self._told_s = time.monotonic()
+
+    def _say(self, control: wire.Control) -> None:
+        self._sequence += 1
+        frame = wire.encode(wire.CONTROL, wire.ORDER, 0, 0, self._sequence, wire.encode_control(control))
+        self._line.retain(names.control_topic(self._run), frame)
+
+
+def _order(mail: tuple[str, str, bytes]) -> int:
+    """Of what came at once: first who died, then what nodes tell, then who came or left (having told everything)."""
+    _, topic, payload = mail
+    return 1 if not topic.endswith("/status") else 0 if payload == b"offline" else 2

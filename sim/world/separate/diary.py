@@ -1,0 +1,79 @@
+"""What a node process writes down for the ledger, and its sample book, which writes down what it is told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sim.ledger.rows import COUNTER, COUNTERS, DECISION, STAGE, Row
+from sim.ledger.samples import SampleBook
+from sim.nodes.node import Node
+from sim.wire import EXITS
+
+MOST_ROWS: Final = 400
+"""In one message."""
+
+
+class Diary:
+    """Rows that wait to be sent, and what is counted rather than written down.
+
+    Attributes:
+        twice: messages that came a second time.
+        overheard_bytes: of messages that came and were meant for others.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._told: dict[str, float] = {}
+        self.twice = 0
+        self.overheard_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: Row) -> None:
+        """Writes a row."""
+        self._rows.append(row)
+
+    def count(self, node: Node) -> None:
+        """Writes down the counters of a node that have changed since the last time."""
+        for code, name in enumerate(COUNTERS):
+            value = float(getattr(self if name in ("twice", "overheard_bytes") else node, name, 0))
+            if self._told.get(name, 0.0) != value:
+                self._told[name] = value
+                self._rows.append(Row(COUNTER, code, time_s=value))
+
+    def take(self) -> list[Row]:
+        """The next rows to be sent, removed from the diary."""
+        rows, self._rows = self._rows[:MOST_ROWS], self._rows[MOST_ROWS:]
+        return rows
+
+
+class ToldBook(SampleBook):
+    """A sample book that writes down in a diary how far samples come and what is decided."""
+
+    def __init__(self, diary: Diary, sites: int, samples: int) -> None:
+        super().__init__(sites, samples)
+        self._diary = diary
+
+    def reach(self, site: int, sample: int, stage: int) -> None:
+        """As every book."""
+        if stage > self.entry(site, sample).stage:
+            self._diary.add(Row(STAGE, stage, place=site, sample=sample))
+        super().reach(site, sample, stage)
+
+    def decide(
+        self,
+        site: int,
+        sample: int,
+        exit_name: str,
+        predicted: int,
+        entropy: float,
+        now_s: float,
+        devices_used: int,
+    ) -> bool:
+        """As every book."""
+        counts = super().decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
+        if counts:
+            code = EXITS.index(exit_name)
+            self._diary.add(Row(DECISION, code, predicted, site, sample, devices_used, 0, now_s, entropy))
+        return counts

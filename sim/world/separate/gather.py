@@ -1,0 +1,208 @@
+"""Joins what the nodes of a fleet wrote down into one ledger: every message sent meets its arrival or its loss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from sim.errors import InvariantError
+from sim.ledger.faults import FaultLog, Injection
+from sim.ledger.messages import MessageLog, Sizes
+from sim.ledger.rows import ARRIVED, COUNTER, COUNTERS, DECISION, END, LOST, REASONS, SENT, STAGE, Row
+from sim.ledger.samples import STAGES, SampleBook
+from sim.nodes.fabric import Fabric
+from sim.nodes.node import Node
+from sim.wire import EXITS
+from sim.world.fleet import Fleet, full_name
+
+GONE: Final = "process-lost"
+UNDELIVERED: Final = "undelivered"
+
+FIRST_LEG: Final = 2
+"""The code of a row of the first of a publish's messages, which pays for both legs."""
+
+Key = tuple[int, int, int]
+"""Lane, sequence and sample of a message."""
+
+
+class Absence(NamedTuple):
+    """A time in which a node's process was not there; `end_s` is None for one that did not come back."""
+
+    start_s: float
+    end_s: float | None
+
+
+@dataclass
+class Gathering:
+    """What has been told so far.
+
+    Attributes:
+        period_s: from one sample to the next.
+        absences: by full name of the node, in order.
+        ended: full names of the nodes that have told all.
+        last_s: time of the latest thing told.
+        overheard_bytes: MQTT bytes of messages that came to nodes which they were not meant for.
+        twice: messages that came a second time.
+    """
+
+    fleet: Fleet
+    fabric: Fabric
+    period_s: float
+    absences: dict[str, list[Absence]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    last_s: float = 0.0
+    overheard_bytes: int = 0
+    twice: int = 0
+    _sent: dict[Key, Row] = field(default_factory=dict)
+    _fates: dict[Key, Row] = field(default_factory=dict)
+    _strange: list[Row] = field(default_factory=list)
+    _stages: list[Row] = field(default_factory=list)
+    _decisions: list[Row] = field(default_factory=list)
+    _before: dict[tuple[str, str], float] = field(default_factory=dict)
+    _last: dict[tuple[str, str], float] = field(default_factory=dict)
+    _published: Counter[str] = field(default_factory=Counter)
+
+    def is_possible(self, row: Row, book: SampleBook) -> bool:
+        """Whether a row speaks of what there is: anybody may publish on a broker without rules."""
+        if row.what in (SENT, ARRIVED, LOST):
+            known = row.place < len(self.fleet.lanes) and book.knows(self.fleet.lanes[row.place].site, row.sample)
+            return known and (row.what != LOST or row.code < len(REASONS))
+        if row.what in (STAGE, DECISION):
+            return book.knows(row.place, row.sample) and row.code < len(STAGES if row.what == STAGE else EXITS)
+        return row.what != COUNTER or row.code < len(COUNTERS)
+
+    def take(self, name: str, row: Row) -> None:
+        """One row of a node."""
+        if row.what == COUNTER:
+            self._count(name, COUNTERS[row.code], row.time_s)
+            return
+        if row.what == END:
+            self.ended.add(name)
+            return
+        self.last_s = max(self.last_s, row.time_s)
+        key = row.place, row.sequence, row.sample
+        if row.what == SENT:
+            self._sent[key] = row
+            self._add(row)
+        elif row.what == STAGE:
+            self._stages.append(row)
+        elif row.what == DECISION:
+            self._decisions.append(row)
+        elif row.what == LOST and not row.sequence:
+            self._strange.append(row)
+        elif row.what in (ARRIVED, LOST):
+            self._fates[key] = row
+
+    def live(self, book: SampleBook, row: Row) -> None:
+        """Tells a book that others look at while the run goes on."""
+        if row.what == STAGE:
+            book.reach(row.place, row.sample, row.code)
+        elif row.what == DECISION:
+            book.decide(*self._decision(row))
+
+    def away(self, name: str, now_s: float) -> None:
+        """A process is gone."""
+        self.absences.setdefault(name, []).append(Absence(now_s, None))
+        for (node, counter), value in list(self._last.items()):
+            if node == name:  # its next life counts from nought
+                self._before[node, counter] = value
+
+    def back(self, name: str, now_s: float) -> None:
+        """It is there again, or for the first time."""
+        absences = self.absences.setdefault(name, [Absence(0.0, None)])
+        absences[-1] = absences[-1]._replace(end_s=now_s)
+
+    def write(self, book: SampleBook, log: MessageLog, faults: FaultLog, settle_s: float) -> None:
+        """Fills the ledger with everything that was told."""
+        for name, absences in self.absences.items():
+            faults.rows += [Injection(GONE, name, start_s, end_s, "{}", True) for start_s, end_s in absences]
+        for row in self._stages:
+            if book.knows(row.place, row.sample):
+                book.reach(row.place, row.sample, row.code)
+        for row in sorted(self._decisions, key=lambda row: row.time_s):
+            if book.knows(row.place, row.sample):
+                book.decide(*self._decision(row))
+        self._check()
+        self._write_messages(log)
+        self._blame(book, settle_s)
+
+    def _write_messages(self, log: MessageLog) -> None:
+        arrivals = []
+        for key, fate in self._fates.items():
+            sent = self._sent.pop(key, None)
+            if sent is None:
+                sent = self._foreign(fate)
+            arrivals.append((fate, sent))
+        arrivals += [(row, self._foreign(row)) for row in self._strange]
+        for fate, sent in sorted(arrivals, key=lambda pair: pair[0].time_s):
+            cost, fault = self._cost(sent), self._fault(sent, fate)
+            queued_s = max(0.0, fate.more - sent.time_s) if fate.what == ARRIVED else 0.0
+            if fate.what == ARRIVED:
+                sent_s = min(sent.time_s, fate.time_s)  # the clocks of two machines may differ
+                log.delivered(sent_s, fate.time_s, sent.place, sent.sample, cost, fault, max(fate.extra, 1), queued_s)
+            else:
+                reason = REASONS[fate.code]
+                log.lost(sent.time_s, sent.place, sent.sample, cost, reason, fault, fate.extra)
+        for sent in self._sent.values():
+            fault = self._fault(sent, None)
+            log.lost(
+                sent.time_s, sent.place, sent.sample, self._cost(sent), "node-down" if fault else UNDELIVERED, fault
+            )
+
+    def _foreign(self, fate: Row) -> Row:
+        """A message whose sender keeps no ledger, or died before it told: all that is known is that it came."""
+        self._add(fate)
+        return fate._replace(what=SENT, code=2, time_s=fate.more)
+
+    def _add(self, row: Row) -> None:
+        lane = self.fleet.lanes[row.place]
+        lane.messages += 1
+        lane.payload_bytes += row.size
+        if row.what == SENT and row.code == FIRST_LEG:
+            self._published[full_name(lane.src)] += 1
+
+    def _fault(self, sent: Row, fate: Row | None) -> str:
+        """Whether the absence of the receiver explains a loss."""
+        if fate is not None:
+            return ""
+        absences = self.absences.get(full_name(self.fleet.lanes[sent.place].dst), [])
+        return GONE if any(end is None or sent.time_s < end for _, end in absences) else ""
+
+    def _blame(self, book: SampleBook, settle_s: float) -> None:
+        """Samples that were due while a process was gone are touched by that, and those that it left undecided."""
+        nodes = {full_name(node): node for node in self.fleet.nodes}
+        for name, absences in self.absences.items():
+            for start_s, end_s in absences:
+                for site, sample, entry in book.entries():
+                    if nodes[name].site not in (site, -1) or (end_s is not None and entry.captured_s >= end_s):
+                        continue
+                    undecided = entry.exit is None and entry.captured_s >= start_s - settle_s
+                    if entry.captured_s >= start_s or undecided:
+                        book.touch(site, sample, GONE)
+
+    def _cost(self, sent: Row) -> Sizes:
+        cost, legs = self.fabric.price(self.fleet.lanes[sent.place].port, sent.size), sent.code
+        return cost.payload_bytes, cost.mqtt_bytes * legs, cost.tcpip_bytes * legs, cost.link_bytes
+
+    def _count(self, name: str, counter: str, value: float) -> None:
+        self._last[name, counter] = value + self._before.get((name, counter), 0.0)
+        total = self._last[name, counter]
+        node: Node = next(node for node in self.fleet.nodes if full_name(node) == name)
+        if counter == "busy_s":
+            node._busy_s = total
+        elif counter in ("twice", "overheard_bytes"):
+            setattr(self, counter, int(sum(v for (_, what), v in self._last.items() if what == counter)))
+        elif hasattr(node, counter):
+            setattr(node, counter, int(total))
+
+    def _decision(self, row: Row) -> tuple[int, int, str, int, float, float, int]:
+        time_s = max(row.time_s, row.sample * self.period_s)  # the clocks of two machines may differ
+        return row.place, row.sample, EXITS[row.code], row.extra, row.more, time_s, row.sequence
+
+    def _check(self) -> None:
+        """Nodes that were there all the time have told of every message that they counted."""
+        for node in self.fleet.nodes:
+            name = full_name(node)
+            if name in self.ended and name not in self.absences and node.sent != self._published[name]:
+                raise InvariantError(f"{name} has sent {node.sent} messages and told of {self._published[name]}")

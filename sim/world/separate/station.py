@@ -1,0 +1,221 @@
+"""One node in a process of its own: waits for the start, runs by the wall clock, tells what it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from brokers.api import MQTT_5, MQTT_311
+from brokers.client import Pool
+from sim import wire
+from sim.ddnn import Inference
+from sim.errors import SetupError
+from sim.ledger.messages import MessageLog
+from sim.ledger.rows import END, Row, encode_rows
+from sim.nodes.camera import Camera
+from sim.nodes.lanes import Lane
+from sim.nodes.node import Node, Services
+from sim.world.accounts import CONDUCTOR, HOME
+from sim.world.fleet import Builder
+from sim.world.live import LiveClock
+from sim.world.prepare import Prepared
+from sim.world.separate import names
+from sim.world.separate.diary import Diary, ToldBook
+from sim.world.separate.fabric import StationFabric
+from sim.world.separate.line import Line
+from sim.world.wiring import forms, open_samples
+
+KEEPALIVE_S: Final = 10
+GONE_S: Final = 60.0
+"""Wall seconds without a broker after which a node gives up."""
+END_S: Final = 5.0
+"""Wall seconds to tell the rest."""
+WRITE_S: Final = 0.05
+"""Wall seconds between messages to the ledger."""
+COUNT_S: Final = 0.5
+"""Wall seconds between messages with counters."""
+LATE_S: Final = 60.0
+"""A start that was announced for a run that must have been over so long ago is somebody else's."""
+
+Notice = Callable[[str], None]
+_PROTOCOLS: Final = {"5": MQTT_5, "3.1.1": MQTT_311}
+
+
+class Station:
+    """One node at a broker.
+
+    Args:
+        prepared: scenario, data, network.
+        name: of the node, with its site: `site-0/cam.3`, `cloud`.
+        url: of the broker.
+        run: the run's token in its topics.
+        notice: told what a person should know.
+        keepalive_s: see `Pool`.
+
+    Attributes:
+        fabric: what the node publishes with, and what takes in what the broker brings.
+        diary: what it writes down.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        name: str,
+        url: str,
+        run: str,
+        *,
+        notice: Notice = lambda text: None,
+        keepalive_s: int = KEEPALIVE_S,
+    ) -> None:
+        mqtt = prepared.scenario.mqtt
+        self.name = name
+        self._prepared = prepared
+        self._run = run
+        self._notice = notice
+        self._pool = Pool(url, protocol=_PROTOCOLS[mqtt.version], version="", notice=notice, keepalive_s=keepalive_s)
+        self._line = Line(self._pool)
+        self._clock = LiveClock(self._pump)
+        self._clock.turns.append(self._turn)
+        self._clock.stays = lambda: True
+        self.diary = Diary()
+        self._book = ToldBook(self.diary, prepared.scenario.sites, prepared.samples)
+        self.fabric = StationFabric(self._clock, self._line, MessageLog(None), forms(mqtt), mqtt.qos, self.diary)
+        self._start: wire.Control | None = None
+        self._conductor = False
+        self._batches = 0
+        self._written_s = self._counted_s = 0.0
+        self._control = names.control_topic(run)
+        self._status = names.status_topic(run, CONDUCTOR, HOME)
+        self._ledger = names.home_topic(run, name, wire.LEDGER)
+        self._node = self._build()
+
+    def serve(self) -> None:
+        """Runs until the conductor says that it is over.
+
+        Raises:
+            BrokerError: the broker is not there, or refuses.
+            SetupError: the broker or the conductor is gone for good.
+        """
+        self._line.connect(names.station_identity(self._prepared.plan, self._run, self.name))
+        try:
+            self._notice(f"{self.name}: online, waiting for the start of run {self._run}")
+            while self._start is None and not self._clock.stopped:
+                self._pump(0.1)
+                self._take_mail()
+            if self._start is not None:
+                self._play(self._start)
+            self._end()
+        finally:
+            self._pool.close()
+
+    def _build(self) -> Node:
+        prepared = self._prepared
+        inference: Inference = prepared.network.inference(prepared.dataset)
+        services = Services(
+            self._clock,
+            self.fabric,
+            self._book,
+            inference,
+            prepared.picture,
+            prepared.scenario.exits.thresholds(),
+            dict(inference.flops),
+        )
+        fleet = Builder(prepared.plan, services, self._run).build()
+        open_samples(prepared, self._book)
+        own = names.own(fleet, self.name)
+        self.fabric.settle(own, fleet.lanes, lambda lane: _sizes(lane, prepared, inference))
+        for sample in range(prepared.samples if own.role == "camera" else 0):
+            inference.device(prepared.picture(own.site, sample), own.index)
+        return own
+
+    def _play(self, start: wire.Control) -> None:
+        clock, node = self._clock, self._node
+        clock.speed = start.speed
+        clock.begin(time.monotonic() + start.epoch_s - time.time())
+        clock.look()
+        if clock.now > 0:  # come back in mid-run: what was due before is lost, and no number is used twice
+            node.up_since_s = clock.now
+            node.sequence = int(clock.now * 1000)
+        self._notice(f"{self.name}: run {self._run} starts")
+        if isinstance(node, Camera) and node.name not in self._prepared.scenario.down:
+            clock.process(node.run(start.samples))
+        clock.finish()
+
+    def _end(self) -> None:
+        """Tells the rest, and waits until the broker has it."""
+        self.fabric.interrupt()
+        self.diary.count(self._node)
+        self.diary.add(Row(END))
+        while len(self.diary):
+            self._write()
+        self._line.finish(END_S)
+
+    # -- what goes on all the time
+
+    def _pump(self, timeout_s: float) -> None:
+        self._line.pump(timeout_s)
+        if time.monotonic() - self._line.there_s > GONE_S:
+            raise SetupError(f"{self.name}: the broker has been gone for {GONE_S:g} s")
+
+    def _turn(self) -> None:
+        self._take_mail()
+        now = time.monotonic()
+        if now - self._counted_s >= COUNT_S:
+            self._counted_s = now
+            self.diary.count(self._node)
+        if len(self.diary) and now - self._written_s >= WRITE_S:
+            self._written_s = now
+            self._write()
+
+    def _take_mail(self) -> None:
+        for _, topic, payload in self._line.received():
+            if topic == self._control:
+                self._obey(payload)
+            elif topic == self._status:
+                self._mind(payload)
+            elif self._start is not None:
+                self.fabric.come(topic, payload)
+
+    def _obey(self, payload: bytes) -> None:
+        """The conductor says something; what is no message, or of a run long ago, is nothing."""
+        try:
+            frame = wire.decode(payload)
+            control = wire.decode_control(frame.payload)
+        except wire.Malformed:
+            return
+        if control.command == wire.STOP:
+            if self._start is not None:
+                self._clock.stop()
+            return
+        lasts_s = control.samples * self._prepared.period_s / control.speed
+        if self._start is None and time.time() < control.epoch_s + lasts_s + LATE_S:
+            self._start = control
+
+    def _mind(self, payload: bytes) -> None:
+        """Without its conductor a run has come to nothing."""
+        if payload == b"online":
+            self._conductor = True
+        elif self._conductor and payload == b"offline":
+            raise SetupError(f"{self.name}: whoever conducted run {self._run} is gone")
+
+    def _write(self) -> None:
+        rows = self.diary.take()
+        self._batches += 1
+        frame = wire.encode(wire.LEDGER, wire.ROWS, self._node.index, 0, self._batches, encode_rows(rows))
+        self._line.publish(0, self._ledger, frame, 1)
+
+
+def _sizes(lane: Lane, prepared: Prepared, inference: Inference) -> frozenset[int]:
+    """The payload sizes that messages on a lane can have."""
+    kind, src = lane.port.kind, lane.src
+    if kind == wire.REQUEST:
+        return frozenset(2 * count for count in range(1, len(prepared.plan.cameras) + 1))
+    if kind == wire.FEATURES:
+        edge = src.role == "gateway" and prepared.plan.has_edge
+        return frozenset({inference.edge_bytes if edge else inference.feature_bytes})
+    if kind == wire.SCORES:
+        return frozenset({inference.score_bytes})
+    if kind == wire.RAW:
+        return frozenset({int(prepared.dataset.images[0, 0].size)})
+    return frozenset({len(wire.encode_exit(wire.ExitRecord(0, 0, 0, 0.0)))})

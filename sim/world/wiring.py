@@ -1,0 +1,51 @@
+"""What every kind of run sets up and checks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from brokers import framing
+from brokers.api import MQTT_5, MQTT_311
+from sim.ledger.messages import MessageLog, check_conservation
+from sim.ledger.samples import SampleBook
+from sim.meter import Framing
+from sim.scenario import Mqtt
+from sim.world.fleet import Fleet
+from sim.world.prepare import Prepared
+
+
+def forms(mqtt: Mqtt) -> Framing:
+    """The MQTT closed forms of the scenario's version and QoS, whatever a broker has negotiated."""
+    qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311
+    return Framing(lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level))
+
+
+def switch_off(fleet: Fleet, names: Collection[str]) -> None:
+    """Takes nodes down from the start to the end, in every site."""
+    for node in fleet.nodes:
+        if node.name in names:
+            node.up = False
+
+
+def open_samples(prepared: Prepared, book: SampleBook) -> None:
+    """Every sample of every site is due at the first camera's capture time."""
+    period_s = prepared.period_s
+    labels = prepared.dataset.labels.tolist()
+    for site in range(prepared.scenario.sites):
+        for sample in range(prepared.samples):
+            book.open(site, sample, labels[prepared.picture(site, sample)], sample * period_s)
+
+
+def check(prepared: Prepared, fleet: Fleet, book: SampleBook, log: MessageLog, until_s: float | None = None) -> None:
+    """Every sample that was due (by `until_s`; None: in the whole run) has one fate; sent = delivered + lost.
+
+    Raises:
+        InvariantError: it is not so.
+    """
+    book.check(prepared.scenario.sites * prepared.due(until_s))
+    sent: dict[str, list[int]] = {}
+    for lane in fleet.lanes:
+        sums = sent.setdefault(f"{lane.src.group}->{lane.dst.group}", [0, 0])
+        sums[0] += lane.messages
+        sums[1] += lane.payload_bytes
+    check_conservation(log, ((link, count, payload) for link, (count, payload) in sent.items()))

@@ -1,0 +1,209 @@
+"""Fleets of separate processes: one run folder, deaths that are noticed, strangers that speak the protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from brokers_kit import needs_mosquitto
+from fault_kit import TEXT
+from world_kit import ROOT, record, table
+
+from brokers import mosquitto
+from sim import wire, world
+from sim.errors import SetupError, UsageError
+from sim.ledger.rows import DECISION, LOST, REASONS, ROW_BYTES, Row, decode_rows, encode_rows
+from sim.world.plan import Plan
+from sim.world.prepare import Prepared
+from sim.world.separate import names
+from sim.world.separate.station import Station
+from sim.world.separate.up import up
+
+pytestmark = needs_mosquitto
+# A busy machine may stall for seconds: whoever waits, waits long enough.
+PATIENT = ("nodes.gw.wait=30 s", "nodes.cloud.wait=30 s", "samples=6")
+WHAT = ["site", "sample", "label", "predicted", "exit", "devices_used", "fate"]
+Until = Callable[[Callable[[world.Snapshot], bool]], world.Snapshot]
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[..., Any]:
+    """The small fleet of the fault tests, in a file."""
+    path = tmp_path / "three.yaml"
+    path.write_text(TEXT)
+    return lambda *overrides: world.load(path, [*PATIENT, *overrides])
+
+
+class Running:
+    """A fleet that runs in a thread, and is watched."""
+
+    def __init__(self, scenario: Any, out: Path, **options: Any) -> None:
+        self.telemetry = world.Telemetry(every_s=0.02)
+        self.results: list[world.RunResult] = []
+        self._serial = 0
+
+        def go() -> None:
+            self.results.append(up(scenario, out=out, telemetry=self.telemetry, **options))
+
+        self._thread = threading.Thread(target=go, daemon=True)
+        self._thread.start()
+
+    def until(self, holds: Callable[[world.Snapshot], bool]) -> world.Snapshot:
+        """The next snapshot for which something holds; fails after two minutes."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and (self._thread.is_alive() or not self.results):
+            found = self.telemetry.wait(self._serial)
+            if found is not None:
+                self._serial = found.serial
+                if holds(found):
+                    return found
+        raise AssertionError(f"never so: {self.telemetry.latest()}")
+
+    def result(self) -> world.RunResult:
+        """Waits for the end."""
+        self._thread.join(120)
+        return self.results[0]
+
+
+def pids(out: Path) -> dict[str, int]:
+    """The newest process of each node, from the log of the run that goes on in `out`."""
+    (log,) = out.glob("*/*.partial/log.jsonl")
+    entries = map(json.loads, log.read_text().splitlines())
+    return {entry["node"]: entry["pid"] for entry in entries if entry["event"] == "started"}
+
+
+def test_separate_processes_decide_as_one(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario("sites=1")
+    virtual = world.simulate(wanted, mode="virtual", out=tmp_path)
+    real = up(wanted, broker="mosquitto", out=tmp_path, speed=10.0)
+    assert real.exit_code == 0 and real.folder.suffix != ".partial"
+    pd.testing.assert_frame_equal(table(virtual.folder, "decisions")[WHAT], table(real.folder, "decisions")[WHAT])
+    assert real.summary["bytes"]["per_device_per_sample"] == virtual.summary["bytes"]["per_device_per_sample"]
+    assert real.summary["lost"] == {}
+    counts = ["node", "captured", "sent", "received", "bytes_up", "bytes_down"]
+    pd.testing.assert_frame_equal(table(virtual.folder, "nodes")[counts], table(real.folder, "nodes")[counts])
+    files = [{path.name for path in run.folder.iterdir()} for run in (real, virtual)]
+    assert files[0] == files[1]
+    run = record(real.folder)
+    assert run["processes"] == 5 and run["mode"] == "live" and run["twice"] == 0
+    events = [json.loads(line) for line in (real.folder / "log.jsonl").read_text().splitlines()]
+    for entry in events:
+        if entry["event"] == "started":
+            assert not Path(f"/proc/{entry['pid']}").exists(), "nobody is left behind"
+
+
+def test_a_killed_gateway_is_noticed_and_comes_back(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
+    fleet = Running(wanted, tmp_path, broker="mosquitto", speed=2.0, restart_s=0.3)
+    fleet.until(lambda seen: seen.decided >= 1)
+    os.kill(pids(tmp_path)["site-0/gw"], signal.SIGKILL)
+    fleet.until(lambda seen: {node.node: node.state for node in seen.nodes}["gw"] == "failed")
+    back = fleet.until(lambda seen: all(node.state == "active" for node in seen.nodes))
+    if back.due < 12:
+        fleet.until(lambda seen: seen.decided > back.decided or seen.due == 12)
+    result = fleet.result()
+    assert result.summary["samples"]["captured"] == 12, "every sample has a fate"
+    (row,) = table(result.folder, "faults").to_dict("records")
+    assert row["kind"] == "process-lost" and row["target"] == "site-0/gw" and row["end_s"] > row["start_s"]
+    decisions, messages = table(result.folder, "decisions"), table(result.folder, "messages")
+    assert decisions.loc[decisions["exit"].isna(), "fault"].eq("process-lost").all(), "what was lost names the cause"
+    assert messages["fate"].isin(["delivered", "lost:node-down", "lost:undelivered"]).all()
+    log = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
+    assert [entry["event"] for entry in log if entry.get("node") == "site-0/gw" and "pid" not in entry] == [
+        "online", "offline", "online",
+    ]  # fmt: skip
+    assert [entry["exit_code"] for entry in log if entry["event"] == "ended"] == [-signal.SIGKILL]
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="no Mosquitto clients here")
+def test_a_foreign_client_takes_the_place_of_a_camera(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario("exits.local=0.3")
+    with mosquitto.Server() as server:
+        arguments = ["127.0.0.1", str(server.port), "foreign1", "cam.2", "2", "gw", "1"]
+        stranger = subprocess.Popen([sys.executable, str(ROOT / "tests" / "foreign_camera.py"), *arguments])
+        try:
+            result = up(wanted, broker=server.url, out=tmp_path, speed=2.0, elsewhere=["cam.2"], run="foreign1")
+            assert stranger.wait(60) == 0, "the run told it to end"
+        finally:
+            stranger.kill()
+    decisions, messages = table(result.folder, "decisions"), table(result.folder, "messages")
+    assert decisions["exit"].notna().all() and (decisions["devices_used"] >= 1).all()
+    theirs = messages[messages["src"] == "cam.2"]
+    assert theirs["kind"].value_counts()["scores"] == 6 and (theirs["fate"] == "delivered").all()
+    asked = messages[(messages["kind"] == "request") & (messages["dst"] == "cam.2")]
+    assert set(theirs.loc[theirs["kind"] == "features", "sample"]) == set(asked["sample"])
+    alone = world.simulate(wanted, mode="virtual", out=tmp_path)
+    assert (table(alone.folder, "decisions")["entropy"] != decisions["entropy"]).any(), "its voice counts"
+
+
+def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"not online after .*site-0/cam\.0.*cloud"):
+        up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["*"], patience_s=0.2)
+    (folder,) = (tmp_path / "three-cameras").iterdir()
+    assert record(folder)["status"].startswith("failed: SetupError")
+    with pytest.raises(UsageError, match="no such node"):
+        up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["cam.9"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("cam.1", "site-0/cam.1"),
+        ("site-0.cam.1", "site-0/cam.1"),
+        ("site-0/cam.1", "site-0/cam.1"),
+        ("gw", "site-0/gw"),
+        ("cloud", "cloud"),
+    ],
+)
+def test_names_of_nodes(wanted: str, found: str) -> None:
+    assert names.find(["site-0/cam.0", "site-0/cam.1", "site-0/gw", "cloud"], wanted) == found
+
+
+def test_names_that_are_not_enough() -> None:
+    with pytest.raises(UsageError, match=r"cam\.7.*for example"):
+        names.find(["site-0/cam.0", "cloud"], "cam.7")
+    with pytest.raises(UsageError, match=r"2 sites; write for example site-0\.cam\.0"):
+        names.find(["site-0/cam.0", "site-1/cam.0", "cloud"], "cam.0")
+
+
+def test_what_a_stranger_publishes_cannot_hurt_a_node() -> None:
+    from fault_kit import _network, load
+
+    prepared, inference = _network("")
+    prepared = Prepared(Plan(load()), prepared.dataset, prepared.network)
+    station = Station(prepared, "site-0/gw", "mqtt://127.0.0.1:1", "testtest")
+    topic, scores = "fogfleet/testtest/site-0/cam.1/scores", inference.device(prepared.picture(0, 3), 1).scores
+
+    def come(payload: bytes = scores, kind: int = wire.SCORES, node: int = 1, sample: int = 3) -> list[Row]:
+        station.fabric.come(topic, wire.encode(kind, wire.FLOAT32, node, sample, 9, payload, expected=1))
+        return station.diary.take()
+
+    station.fabric.come(topic, b"\x80garbage")
+    (row,) = station.diary.take()
+    assert (row.what, REASONS[row.code], row.size) == (LOST, "malformed", 8)
+    for wrong in (come(b"12"), come(kind=wire.RAW), come(node=2), come(sample=10**6)):
+        assert [(row.what, REASONS[row.code]) for row in wrong] == [(LOST, "rejected")]
+    assert come() == [] and station.fabric.clock.peek() > 0, "on its link"
+    assert come() == [] and station.diary.twice == 1, "a second delivery is known as one"
+    station.fabric.come("fogfleet/testtest/site-0/nobody/scores", b"")
+    assert not station.diary.take()
+
+
+def test_rows_that_cannot_be_are_nobody_s() -> None:
+    row = Row(DECISION, 1, 2, 0, 3, 6, 0, 3.25, 0.5)
+    assert list(decode_rows(encode_rows([row, row]))) == [row, row]
+    assert len(encode_rows([row])) == ROW_BYTES == 36
+    for wrong in (encode_rows([row])[:-1], encode_rows([row._replace(what=99)])):
+        with pytest.raises(ValueError, match="row"):
+            list(decode_rows(wrong))
