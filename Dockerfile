@@ -12,6 +12,7 @@ COPY brokers brokers
 COPY analysis analysis
 RUN pip install --no-cache-dir --constraint constraints.txt .
 COPY scenarios scenarios
+COPY docker/connected.py ./
 
 # Any user may store networks here and results in runs/: the compose file runs as whoever calls it.
 ENV FOGFLEET_CACHE=/var/cache/fogfleet MPLCONFIGDIR=/var/cache/fogfleet

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -84,6 +85,16 @@ class Authority:
             .not_valid_after(min(ends or self._ends, self._ends))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         )
+
+
+def ends(path: Path) -> datetime:
+    """When the certificate in a PEM file expires.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: there is no certificate in it.
+    """
+    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
 
 
 def _name(common: str) -> x509.Name:

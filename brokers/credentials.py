@@ -70,13 +70,21 @@ class FolderKeyring(Keyring):
 
     folder: Path = Path()
 
+    def accounts(self) -> list[str]:
+        """Whose credentials lie here."""
+        return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+
+    def certificates(self) -> list[Path]:
+        """Of all accounts, with those of their authorities."""
+        return [*self.folder.glob(f"*/{AUTHORITY}"), *self.folder.glob(f"*/{CERTIFICATE}")]
+
     def access(self, account: str) -> Access:
         """See `Keyring.access`."""
         own = self.folder / (account or "(a client without an account)")
         password, certificate = own / PASSWORD, own / CERTIFICATE
         try:
             if not own.is_dir():
-                known = ", ".join(sorted(path.name for path in self.folder.iterdir() if path.is_dir())[:8])
+                known = ", ".join(self.accounts()[:8])
                 raise BrokerError(
                     f"{FOLDER}={self.folder} has no folder {own.name!r} (it has: {known or 'none'}); "
                     "run `fogfleet broker init` with this scenario"

@@ -173,3 +173,17 @@ def test_names_that_a_broker_would_misread_are_refused() -> None:
             hardened.files(Profile(), [Account(name, (), ())])
     with pytest.raises(BrokerError, match="share the account 'cam'"):
         hardened.files(Profile(), [Account("cam", (), ())] * 2)
+
+
+def test_the_doctor_tells_for_how_long_one_can_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sim.cli import checks
+
+    assert (checks._credentials().status, checks._credentials().remedy) == ("absent", "fogfleet broker init")
+    assert init(tmp_path / "long", "--user", "root").exit_code == 0
+    assert init(tmp_path / "short", "--user", "root", "--days", "3", "--auth", "certificate").exit_code == 0
+    for name, status in (("long", "ok"), ("short", "absent"), ("nowhere", "absent")):
+        monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(tmp_path / name))
+        check = checks._credentials()
+        assert check.status == status
+        assert ("9 accounts" in check.found) == (name != "nowhere")
+    assert "--force" not in check.remedy and "is no folder" in check.found

@@ -311,6 +311,7 @@ def test_every_kind_of_message_that_a_fleet_sends_is_allowed() -> None:
     """The access list gives each node exactly the topics that the plan wires, for every built-in topology."""
     from sim.world.fleet import identities
     from sim.world.plan import Plan
+    from sim.world.separate import names
 
     for path in sorted(SCENARIOS.glob("*.yaml")):
         scenario = world.load(path)
@@ -321,6 +322,15 @@ def test_every_kind_of_message_that_a_fleet_sends_is_allowed() -> None:
             assert _allowed(node.will_topic, account.writes), (path.name, node)
             for topic in node.subscriptions:
                 assert _allowed(topic.replace("/+/", "/site-0/"), account.reads), (path.name, node, topic)
+        conductor = names.conductor_identity("r")
+        operator = rights[conductor.account]
+        assert _allowed(conductor.will_topic, operator.writes) and _allowed(names.control_topic("r"), operator.writes)
+        assert all(_allowed(topic.replace("+", "x"), operator.reads) for topic in conductor.subscriptions)
+        for name in names.names(plan):
+            station = names.station_identity(plan, "r", name)
+            heard = [topic.replace("/+/", "/site-0/") for topic in station.subscriptions]
+            assert all(_allowed(topic, rights[station.account].reads) for topic in heard), station
+            assert _allowed(names.home_topic("r", name, wire.LEDGER), rights[station.account].writes), station
         for channel in plan.channels:
             home = "cloud" if channel.src == plan.cloud.name else f"site-0.{channel.src}"
             name = plan.cloud.name if home == "cloud" else home

@@ -10,17 +10,21 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import metadata, util
 from pathlib import Path
 from typing import Final, Literal
 
-from brokers import choose, mosquitto
+from brokers import authority, choose, mosquitto
 from brokers.api import BrokerError
+from brokers.credentials import FolderKeyring, open_keyring
 from sim.cache import cache_dir
 from sim.cli import show
 
 Status = Literal["ok", "absent", "missing"]
 FREE_BYTES: Final = 1 << 28
+SOON_DAYS: Final = 30
+"""A certificate that expires sooner is worth a word."""
 EXTRAS: Final = {
     "amqtt": ("embedded broker, for machines without Mosquitto", "embedded"),
     "sklearn": ("handwritten digits as data", "digits"),
@@ -43,7 +47,18 @@ class Check:
 def everything() -> list[Check]:
     """All checks, in the order in which they are shown."""
     extras = (_extra(name) for name in EXTRAS)
-    return [_python(), _libraries(), _torch(), _broker(), _mosquitto(), *extras, _files(), _disk(), _cache()]
+    return [
+        _python(),
+        _libraries(),
+        _torch(),
+        _broker(),
+        _mosquitto(),
+        _credentials(),
+        *extras,
+        _files(),
+        _disk(),
+        _cache(),
+    ]
 
 
 def as_text(checks: Sequence[Check]) -> str:
@@ -96,6 +111,24 @@ def _broker() -> Check:
         return Check("broker", "missing", "none answers", str(error))
     trip = f"a message there and back in {1000 * answer.round_trip_s:.1f} ms"
     return Check("broker", "ok", f"runs use {answer.name} {answer.version}, MQTT {answer.protocol}; {trip}")
+
+
+def _credentials() -> Check:
+    """What we would enter somebody's broker with, and for how long its certificates still hold."""
+    try:
+        keyring = open_keyring(tls=True)
+        if not isinstance(keyring, FolderKeyring):
+            named = os.environ.get("FOGFLEET_MQTT_USERNAME")
+            found = f"every node enters as {named!r}" if named else "none: nodes enter anonymously"
+            return Check("credentials", "ok" if named else "absent", found, "" if named else "fogfleet broker init")
+        accounts = keyring.accounts()
+        ends = min((authority.ends(path) for path in keyring.certificates()), default=None)
+    except (BrokerError, OSError, ValueError) as error:
+        return Check("credentials", "absent", str(error), "fogfleet broker init")
+    told = f"{len(accounts)} accounts in {keyring.folder}" + (f", until {ends:%Y-%m-%d}" if ends else "")
+    if ends and ends - datetime.now(UTC) < timedelta(days=SOON_DAYS):
+        return Check("credentials", "absent", told, "fogfleet broker init --force makes new certificates")
+    return Check("credentials", "ok", told)
 
 
 def _mosquitto() -> Check:

@@ -13,7 +13,7 @@ from sim import wire
 from sim.errors import UsageError
 from sim.nodes.node import Node
 from sim.scenario import Scenario
-from sim.world.accounts import CONDUCTOR, HOME
+from sim.world.accounts import CONDUCTOR, HOME, OPERATOR
 from sim.world.fleet import Fleet, full_name, identities, site_name
 from sim.world.plan import Plan
 
@@ -68,6 +68,7 @@ def conductor_identity(run: str) -> Identity:
         will_topic=status_topic(run, CONDUCTOR, HOME),
         will_payload=b"offline",
         subscriptions=(f"fogfleet/{run}/+/+/status", f"fogfleet/{run}/+/+/ledger"),
+        account=OPERATOR,
     )
 
 
