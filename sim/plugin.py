@@ -1,8 +1,8 @@
 """All that a package with fault kinds or policies of its own needs; it imports from nowhere else in FogFleet.
 
 Derive a kind of fault from the base class of its layer and register it under the entry-point group `fogfleet.faults`
-(`docs/faults.md` shows a whole package); a policy, from `SplitPolicy` or `SelectPolicy`, under `fogfleet.policies`
-(`docs/policies.md`).
+(`docs/faults.md` shows a whole package); a policy, from `SplitPolicy`, `SelectPolicy`, `FailoverPolicy` or
+`RetunePolicy`, under `fogfleet.policies` (`docs/policies.md`).
 """
 
 from sim.faults.base import (
@@ -20,6 +20,8 @@ from sim.faults.context import Context
 from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
 from sim.nodes.lanes import Message
 from sim.policies.base import Heard, Route, Seen, Selection, SelectPolicy, Sends, SplitPolicy, View
+from sim.policies.failover import FailoverPolicy, Outage, Standby
+from sim.policies.retune import Outlook, RetunePolicy, Window
 from sim.scenario.types import BitRate, Duration, Period, Share
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "BrokerHandle",
     "Context",
     "Duration",
+    "FailoverPolicy",
     "Forward",
     "Heard",
     "Image",
@@ -38,8 +41,11 @@ __all__ = [
     "ModelFault",
     "NodeFault",
     "NodeHandle",
+    "Outage",
+    "Outlook",
     "Output",
     "Period",
+    "RetunePolicy",
     "Route",
     "Seen",
     "SelectPolicy",
@@ -48,5 +54,7 @@ __all__ = [
     "SensorFault",
     "Share",
     "SplitPolicy",
+    "Standby",
     "View",
+    "Window",
 ]

@@ -69,8 +69,10 @@ class Equipment:
         self.gate = Gate(around.fabric, keeps=around.keeps)
         nodes = [NodeHandle(node, name, self.gate, around.machinery, around.energy_j) for name, node in around.nodes]
         links = {key: LinkHandle(link, self.gate) for key, link in around.links.items()}
+        clients = {handle.node.client: handle for handle in nodes}
         for lane in around.lanes:
             links[lane.link.key].lanes.append(lane)
+            clients[lane.src.client].sends.append(lane)
         for key, handle in links.items():
             site, _, ends = key.partition("/")
             src, _, dst = ends.partition("->")

@@ -47,6 +47,7 @@ class NodeHandle:
     Attributes:
         node: the node itself.
         name: with its site, e.g. `site-0/cam.3`.
+        sends: its lanes, in the order of the fleet.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class NodeHandle:
     ) -> None:
         self.node = node
         self.name = name
+        self.sends: list[Lane] = []
         self._gate = gate
         self._machinery = machinery
         self._energy_j = energy_j
@@ -77,12 +79,19 @@ class NodeHandle:
         """Puts the fault's name on all that the node sends, loses and misses."""
         self._names[fault] += 1
         self.node.faults = "+".join(self._names)
+        self._tell()
         try:
             yield
         finally:
             self._names[fault] -= 1
             self._names += Counter()
             self.node.faults = "+".join(self._names)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Lets whoever watches the node know that something has changed."""
+        if self.node.watcher is not None:
+            self.node.watcher(self.node)
 
     @contextmanager
     def down(self, *, forgets: bool = True) -> Iterator[None]:
@@ -92,7 +101,8 @@ class NodeHandle:
         node.up = False
         if forgets:
             node.forget()
-            self._gate.forsake(lambda message: message.lane.src is node, node.faults, NODE_DOWN)
+            self._gate.forsake(lambda message: message.lane.src.client == node.client, node.faults, NODE_DOWN)
+        self._tell()
         self._machinery.reset([node.client], self._gate.in_flight())
         try:
             with self._asleep_for(), self._gate.away(node.client, node.faults, NODE_DOWN):
@@ -105,6 +115,7 @@ class NodeHandle:
             if not self._downs:
                 node.up = True
                 node.up_since_s = node.services.clock.now
+                self._tell()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -130,7 +141,7 @@ class NodeHandle:
         """Takes the node's own appointments from the clock; what is due meanwhile happens at the end."""
         node, clock = self.node, self.node.services.clock
         self._sleeps += 1
-        self._asleep += clock.withdraw(lambda call: getattr(call.function, "__self__", None) is node)
+        self._asleep += clock.withdraw(lambda call: _is_of(call, node))
         try:
             yield
         finally:
@@ -145,15 +156,20 @@ class NodeHandle:
         """A paused camera finishes what it was capturing at the end."""
         node = self.node
         self._pauses += 1
+        node.paused = True
+        self._tell()
         if isinstance(node, Camera) and node.thaw is None:
             node.thaw = simpy.Event(node.services.clock)
         try:
             yield
         finally:
             self._pauses -= 1
-            if not self._pauses and isinstance(node, Camera) and node.thaw is not None:
-                node.thaw.succeed()
-                node.thaw = None
+            if not self._pauses:
+                node.paused = False
+                self._tell()
+                if isinstance(node, Camera) and node.thaw is not None:
+                    node.thaw.succeed()
+                    node.thaw = None
 
     @contextmanager
     def slowed(self, factor: float) -> Iterator[None]:
@@ -210,8 +226,14 @@ class NodeHandle:
         return message._replace(fault=joined(message.fault, self.node.faults))
 
     def lanes(self) -> list[Lane]:
-        """What the node publishes, by receiver."""
-        return [lane for port in self.node.ports.values() for lane in port.lanes]
+        """What the node publishes, by receiver; on behalf of another node too."""
+        return self.sends
+
+
+def _is_of(call: Call, node: Node) -> bool:
+    """Whether an appointment is the node's own, or one that it keeps for a node that it stands in for."""
+    bound = getattr(call.function, "__self__", None)
+    return bound is node or getattr(bound, "host", None) is node
 
 
 class LinkHandle:

@@ -49,9 +49,11 @@ class Node:
 
     Attributes:
         up: whether it runs; messages for a node that is down are lost.
+        paused: whether it stands still.
         intake: looks at a message before the node does; True: the message is dealt with. None without a fault.
         mind: the network as a gateway or the cloud has it for a sample while it is damaged; None while it is well.
         faults: names of the faults in force here, joined by `+`.
+        watcher: told when a fault has changed any of this; None: nobody looks on.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class Node:
         "intake",
         "mind",
         "name",
+        "paused",
         "ports",
         "profile",
         "received",
@@ -78,6 +81,7 @@ class Node:
         "site",
         "up",
         "up_since_s",
+        "watcher",
     )
 
     def __init__(
@@ -103,6 +107,8 @@ class Node:
         self.ports: dict[tuple[int, int], Port] = {}
         self.up = True
         self.up_since_s = 0.0
+        self.paused = False
+        self.watcher: Callable[[Node], None] | None = None
         self.intake: Intake | None = None
         self.mind: Mind | None = None
         self.faults = ""

@@ -1,6 +1,6 @@
 """Which policies there are: the built-in ones, those of installed packages, and `my.module:Thing` by import.
 
-Packages register both sorts under the entry-point group `fogfleet.policies`.
+Packages register all sorts under the entry-point group `fogfleet.policies`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,19 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Final, NamedTuple, TypeVar
 
-from sim.policies import select, split
+from sim.policies import failover, retune, select, split
 from sim.policies.base import Policy, SelectPolicy, SplitPolicy
+from sim.policies.failover import FailoverPolicy
+from sim.policies.retune import RetunePolicy
 from sim.registry import Registry, installed
 
 GROUP: Final = "fogfleet.policies"
+_BASES: Final[dict[str, type[Policy]]] = {
+    "split": SplitPolicy,
+    "select": SelectPolicy,
+    "failover": FailoverPolicy,
+    "retune": RetunePolicy,
+}
 Sort = TypeVar("Sort", bound=Policy)
 
 
@@ -23,7 +31,7 @@ class PolicyKinds(Registry[Sort]):
 
     def __init__(self, base: type[Sort], built_in: Iterable[type[Sort]], plugins: Iterable[EntryPoint]) -> None:
         self._base = base
-        self.what = "split policy" if issubclass(base, SplitPolicy) else "select policy"
+        self.what = next(f"{sort} policy" for sort, known in _BASES.items() if issubclass(base, known))
         super().__init__(built_in, plugins)
 
     def check(self, thing: object) -> type[Sort]:
@@ -40,10 +48,12 @@ class PolicyKinds(Registry[Sort]):
 
 
 class Policies(NamedTuple):
-    """The known policies of both sorts."""
+    """The known policies of each sort."""
 
     split: PolicyKinds[SplitPolicy]
     select: PolicyKinds[SelectPolicy]
+    failover: PolicyKinds[FailoverPolicy]
+    retune: PolicyKinds[RetunePolicy]
 
 
 @cache
@@ -53,24 +63,27 @@ def known(plugins: bool | None = None) -> Policies:
     Raises:
         SetupError: two packages have a policy of one name and sort.
     """
-    found = list(installed(GROUP, plugins))
-    chosen = [point for point in found if _is_select(point)]
-    others = [point for point in found if point not in chosen]
+    found: dict[str, list[EntryPoint]] = {sort: [] for sort in _BASES}
+    for point in installed(GROUP, plugins):
+        found[_sort(point)].append(point)
     return Policies(
-        PolicyKinds(SplitPolicy, split.BUILT_IN, others),  # type: ignore[type-abstract]
-        PolicyKinds(SelectPolicy, select.BUILT_IN, chosen),  # type: ignore[type-abstract]
+        PolicyKinds(SplitPolicy, split.BUILT_IN, found["split"]),  # type: ignore[type-abstract]
+        PolicyKinds(SelectPolicy, select.BUILT_IN, found["select"]),  # type: ignore[type-abstract]
+        PolicyKinds(FailoverPolicy, failover.BUILT_IN, found["failover"]),  # type: ignore[type-abstract]
+        PolicyKinds(RetunePolicy, retune.BUILT_IN, found["retune"]),  # type: ignore[type-abstract]
     )
 
 
 def by_sort(plugins: bool | None = None) -> Mapping[str, Mapping[str, type[Policy]]]:
-    """The same for `sim.scenario`: `split` and `select`, each by name."""
-    found = known(plugins)
-    return {"split": found.split, "select": found.select}
+    """The same for `sim.scenario`: sort -> name -> class."""
+    return known(plugins)._asdict()
 
 
-def _is_select(point: EntryPoint) -> bool:
+def _sort(point: EntryPoint) -> str:
+    """Which sort a package's policy is of; what cannot be loaded is told among the first."""
     try:
         thing = point.load()
     except Exception:  # a stranger's module; whatever it does is told where it is listed as broken
-        return False
-    return isinstance(thing, type) and issubclass(thing, SelectPolicy)
+        thing = None
+    sorts = (sort for sort, base in _BASES.items() if isinstance(thing, type) and issubclass(thing, base))
+    return next(sorts, "split")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sim.scenario.expectations import summary_key_problem
-from sim.scenario.fleet import Group, check_fleet, groups_of, section
+from sim.scenario.fleet import Group, check_fleet, groups_of, policy_of, section
 from sim.scenario.problems import Finding, did_you_mean
 from sim.scenario.targets import ARROW, BEST_CAMERA, BROKER, any_matches
 from sim.units import shown
@@ -20,6 +20,7 @@ def check(data: dict[str, Any]) -> list[Finding]:
     return [
         *check_fleet(data, groups),
         *_exits(data, groups),
+        *_policies(data, groups),
         *_data(data, groups),
         *_down(data, groups),
         *_targets(data, groups),
@@ -50,6 +51,17 @@ def _exits(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:
             if group.role == "camera" and section(data, "nodes", group.name).get("send") == "raw":
                 message = f"raw images are classified in the cloud alone; remove {what}, or 'send: raw'"
                 yield Finding(("nodes", group.name, "send"), message)
+
+
+def _policies(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:
+    """Who could take over, and what could be moved."""
+    gateways = sum(group.size for group in groups.values() if group.role == "gateway")
+    if policy_of(data, "failover") and groups and gateways < 2:
+        message = "a site needs two gateways for one to take over from the other; set the 'count' of a gateway to 2"
+        yield Finding(("policies", "failover"), message)
+    if policy_of(data, "retune") and section(data, "exits").get("local") is None:
+        message = "there is no local exit whose threshold could be moved; add e.g. 'exits: {local: 0.8}'"
+        yield Finding(("policies", "retune"), message)
 
 
 def _data(data: dict[str, Any], groups: dict[str, Group]) -> Iterator[Finding]:

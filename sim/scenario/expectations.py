@@ -38,6 +38,8 @@ SUMMARY_SECTIONS = (
     "latency_s",
     "lost",
     "policies",
+    "failovers",
+    "retunes",
 )
 """Mappings of `summary.json` that a dotted path may begin with."""
 SUMMARY_FIGURES = ("divergences", "energy_j", "cost", "virtual_s")

@@ -31,6 +31,12 @@ def section(data: Any, *path: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def policy_of(data: dict[str, Any], sort: str) -> bool:
+    """Whether the scenario names a policy of this sort."""
+    policy = section(data, "policies").get(sort)
+    return (policy.get("kind") if isinstance(policy, dict) else policy) not in (None, "none")
+
+
 def groups_of(data: dict[str, Any]) -> dict[str, Group]:
     """All entries of `nodes` whose role is known."""
     found = {}
@@ -51,7 +57,7 @@ def check_fleet(data: dict[str, Any], groups: dict[str, Group]) -> list[Finding]
         g.uplink in groups or g.role == "cloud" for g in groups.values()
     ):
         # Only in a fleet without loose ends; else one typing error would be told three times.
-        findings += [*_children(groups), *_links(groups, section(data, "links"))]
+        findings += [*_children(groups), *_links(groups, section(data, "links"), policy_of(data, "failover"))]
     return findings
 
 
@@ -128,9 +134,14 @@ def _children(groups: dict[str, Group]) -> Iterator[Finding]:
             yield Finding(("nodes", gateway.name, "count"), message)
 
 
-def _links(groups: dict[str, Group], links: dict[str, Any]) -> Iterator[Finding]:
+_DETOUR = ("camera", "gateway")
+
+
+def _links(groups: dict[str, Group], links: dict[str, Any], moves: bool) -> Iterator[Finding]:
+    """Every hop has a link, and every link a hop; where cameras may move, one to another gateway too."""
     hops = [(group.name, group.uplink) for group in groups.values() if group.uplink in groups and group.role != "cloud"]
     known = [f"{a}->{b}" for a, b in hops]
+    detours = {(a.name, b.name) for a in groups.values() for b in groups.values() if (a.role, b.role) == _DETOUR}
     for link in links:
         ends = link.split("->")
         if len(ends) != 2 or any(end.strip() != end for end in ends):
@@ -138,7 +149,7 @@ def _links(groups: dict[str, Group], links: dict[str, Any]) -> Iterator[Finding]
         unknown = [end for end in ends if end not in groups]
         if unknown:
             yield Finding(("links", link), f"no node {shown(unknown[0])}{did_you_mean(unknown[0], groups)}", key=True)
-        elif not {(ends[0], ends[1]), (ends[1], ends[0])} & set(hops):
+        elif not {(ends[0], ends[1]), (ends[1], ends[0])} & {*hops, *(detours if moves else ())}:
             hint = did_you_mean(link, known)
             yield Finding(("links", link), f"joins no node to its uplink, so nothing would use it{hint}", key=True)
     for a, b in hops:

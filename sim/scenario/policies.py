@@ -1,4 +1,4 @@
-"""The `policies` block: a name, or a mapping with `kind` and the policy's own parameters, for each of two decisions."""
+"""The `policies` block: a name, or a mapping with `kind` and the policy's own parameters, for each decision."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ from sim.scenario.types import IMPORT_PATTERN, Part
 from sim.units import shown
 
 PolicyKinds = Mapping[str, Mapping[str, type[BaseModel]]]
-"""`split` and `select`: name -> the policy's class."""
-PROTOCOL: Final[Mapping[str, str]] = MappingProxyType({"split": "static", "select": "all"})
+"""Sort (`split`, `select`, …) -> name -> the policy's class."""
+PROTOCOL: Final[Mapping[str, str]] = MappingProxyType(
+    {"split": "static", "select": "all", "failover": "none", "retune": "none"}
+)
 """What the protocol does where no policy decides: it has a name, and no class."""
 NO_POLICIES: Final[PolicyKinds] = MappingProxyType({})
 _NO_KINDS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType({})
 
 
 class Policies(Part):
-    """Who decides what is sent."""
+    """Who decides what is sent, who takes over, and when a sample is sure enough."""
 
     split: SerializeAsAny[BaseModel] | None = None
     """What a camera sends of each sample: `static` (scores, and features on request), `raw`, `features`, `adaptive`, or
     `my.module:Thing`; with parameters `{kind: adaptive, deadline: 300 ms}`."""
     select: SerializeAsAny[BaseModel] | None = None
     """Which cameras a gateway asks for features: `all`, `present`, `confident`, or `my.module:Thing`."""
+    failover: SerializeAsAny[BaseModel] | None = None
+    """Which gateway of the site takes over from one that has failed: `none`, `least-loaded`, `nearest`, or
+    `my.module:Thing`; with parameters `{kind: nearest, after: 500 ms}`."""
+    retune: SerializeAsAny[BaseModel] | None = None
+    """How a gateway moves its threshold while the run goes on: `none`, `byte-budget`, `accuracy-floor`, or
+    `my.module:Thing`; e.g. `{kind: byte-budget, bytes: 80, every: 20 s}`."""
 
     @model_serializer(mode="plain")
     def _as_written(self) -> dict[str, Any]:
         """A policy as a file could hold it."""
-        policies = {"split": self.split, "select": self.select}
-        return {
-            sort: PROTOCOL[sort] if policy is None else policy.model_dump(mode="json", by_alias=True)
-            for sort, policy in policies.items()
-        }
+        return {sort: _written(sort, getattr(self, sort)) for sort in PROTOCOL}
+
+
+def _written(sort: str, policy: BaseModel | None) -> Any:
+    return PROTOCOL[sort] if policy is None else policy.model_dump(mode="json", by_alias=True)
 
 
 def read_policies(block: object, kinds: PolicyKinds) -> tuple[Policies, list[Finding]]:

@@ -46,5 +46,5 @@ def _site(plan: Plan, site: str) -> Iterator[Account]:
             yield Account(account_name(site, name), writes=(_topic(site, name, "#"),), reads=reads)
 
 
-def _topic(site: str, node: str, kind: str = "+") -> str:
+def _topic(site: str, node: str, kind: str = "#") -> str:
     return f"fogfleet/+/{site}/{node}/{kind}"

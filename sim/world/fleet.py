@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from brokers.api import Identity
@@ -16,10 +17,12 @@ from sim.nodes.cloud import Cloud
 from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node, Services
+from sim.nodes.standin import HostCloud, HostGateway, MovingCamera, MovingChooser, StandIn
 from sim.scenario import NodeInstance, Scenario
 from sim.world.accounts import account_name
 from sim.world.plan import Plan
 from sim.world.routes import route
+from sim.world.standby import wire_up
 
 OFFLINE = b"offline"
 
@@ -45,7 +48,8 @@ def identities(plan: Plan, run: str) -> list[Identity]:
 
 def _identity(plan: Plan, run: str, site: str, name: str) -> Identity:
     home = "cloud" if site == "+" else site
-    topics = (wire.topic(run, site, channel.src, channel.kind) for channel in plan.channels if name in channel.dsts)
+    topics = [wire.topic(run, site, channel.src, channel.kind) for channel in plan.channels if name in channel.dsts]
+    topics += [detour.topic(run, site) for detour in plan.detours if name in detour.dsts]
     return Identity(
         client_id=f"fogfleet-{run}-{home}-{name}",
         will_topic=wire.topic(run, home, name, wire.STATUS),
@@ -57,11 +61,12 @@ def _identity(plan: Plan, run: str, site: str, name: str) -> Identity:
 
 @dataclass
 class Fleet:
-    """All nodes of a run; `links` by their key, e.g. `site-0/cam.3->gw`."""
+    """All nodes of a run; `links` by their key, e.g. `site-0/cam.3->gw`, `standins` by site, role and host."""
 
     nodes: list[Node]
     links: dict[str, Link]
     lanes: list[Lane]
+    standins: dict[tuple[int, str, str], StandIn]
 
     def cameras(self) -> list[Camera]:
         """The cameras of all sites."""
@@ -76,7 +81,7 @@ class Builder:
         self._scenario: Scenario = plan.scenario
         self._services = services
         self._run = run
-        self._fleet = Fleet([], {}, [])
+        self._fleet = Fleet([], {}, [], {})
         self._streams: dict[str, Stream] = {}
         self._models: dict[tuple[str, str], LinkModel] = {}
 
@@ -99,8 +104,11 @@ class Builder:
 
     def _node(self, instance: NodeInstance, site: int, index: int) -> Node:
         fleet = self._fleet
+        services = self._services
+        if self._plan.retune is not None and instance.role == "gateway":  # each has a threshold of its own
+            services = replace(services, thresholds=dict(services.thresholds))
         node = self._make(instance, index)(
-            self._services,
+            services,
             name=instance.name,
             group=instance.group,
             role=instance.role,
@@ -114,21 +122,20 @@ class Builder:
 
     def _make(self, instance: NodeInstance, index: int) -> Callable[..., Node]:
         plan, config = self._plan, instance.config
+        moves = plan.failover is not None
         options: dict[str, Any]
         if config.role == "camera":
             options = {"period_s": config.period_s, "buffer": config.buffer}
             choice = plan.options(instance)
             if plan.split is not None and len(choice) > 1:
                 options |= {"policy": plan.split, "options": choice}
-                return lambda *args, **kwargs: ChoosingCamera(*args, **kwargs, **options)
-            return lambda *args, **kwargs: Camera(*args, **kwargs, **options, sends=choice[0])
+                return partial(MovingChooser if moves else ChoosingCamera, **options)
+            return partial(MovingCamera if moves else Camera, **options, sends=choice[0])
         if config.role == "gateway":
-            options = {"cameras": plan.groups[index], "has_edge": plan.has_edge, "wait_s": config.wait_s}
-            options |= {"mixed": plan.is_mixed(instance), "select": plan.select}
-            return lambda *args, **kwargs: Gateway(*args, **kwargs, **options)
+            return partial(HostGateway if moves else Gateway, **plan.gateway_options(instance, index))
         children = len(plan.children(instance.name))
         options = {"children": children, "has_edge": plan.has_edge, "wait_s": config.wait_s}
-        return lambda *args, **kwargs: Cloud(*args, **kwargs, **options)
+        return partial(HostCloud if moves else Cloud, **options)
 
     def _wire_site(self, site: int, members: dict[str, Node]) -> None:
         name = site_name(site)
@@ -138,6 +145,9 @@ class Builder:
             src.ports[channel.kind, site] = port
             for dst in channel.dsts:
                 port.lanes.append(self._lane(site, port, src, members[dst]))
+        if self._plan.failover is not None:
+            standins = wire_up(self._plan, self._run, site, members, self._lane)
+            self._fleet.standins |= {(site, *key): standin for key, standin in standins.items()}
         for node in members.values():
             if isinstance(node, ChoosingCamera):
                 uplink = next(iter(node.ports.values())).lanes[0].link

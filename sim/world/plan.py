@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sim import wire
 from sim.data import Dataset
 from sim.ddnn import Aggregate, LossWeights, NetworkSpec, Section, TrainSpec
 from sim.errors import UsageError
-from sim.policies import SelectPolicy, Sends, SplitPolicy
+from sim.policies import FailoverPolicy, RetunePolicy, SelectPolicy, Sends, SplitPolicy
 from sim.scenario import NodeInstance, Scenario
+from sim.world.detours import Detour, detours
 
 _KINDS: Final[Mapping[Sends, tuple[int, ...]]] = {
     "scores": (wire.SCORES, wire.FEATURES),
@@ -96,6 +97,31 @@ class Plan:
         assert policy is None or isinstance(policy, SelectPolicy)
         return policy
 
+    @property
+    def failover(self) -> FailoverPolicy | None:
+        """Who takes over from a gateway that has failed; None: nobody."""
+        policy = self.scenario.policies.failover
+        assert policy is None or isinstance(policy, FailoverPolicy)
+        return policy
+
+    @property
+    def retune(self) -> RetunePolicy | None:
+        """How gateways move their thresholds; None: they do not."""
+        policy = self.scenario.policies.retune
+        assert policy is None or isinstance(policy, RetunePolicy)
+        return policy
+
+    def gateway_options(self, gateway: NodeInstance, index: int) -> dict[str, Any]:
+        """What the object of a gateway is made with; `index` is its position among the gateways."""
+        assert gateway.config.role == "gateway"
+        return {
+            "cameras": self.groups[index],
+            "has_edge": self.has_edge,
+            "wait_s": gateway.config.wait_s,
+            "mixed": self.is_mixed(gateway),
+            "select": self.select,
+        }
+
     def sends(self, camera: NodeInstance) -> Sends:
         """What follows a capture by the protocol: scores where a gateway has a local exit, else features, or raw."""
         return self.options(camera)[0]
@@ -122,6 +148,11 @@ class Plan:
     def channels(self) -> tuple[Channel, ...]:
         """Everything that is published in a site, and who subscribes to it."""
         return tuple(self._channels())
+
+    @cached_property
+    def detours(self) -> tuple[Detour, ...]:
+        """What would be published around gateways that fail; nothing without a policy."""
+        return tuple(detours(self)) if self.failover is not None else ()
 
     def _channels(self) -> Iterator[Channel]:
         thresholds = self.scenario.exits.thresholds()

@@ -28,6 +28,7 @@ from sim.world import faults
 from sim.world.fleet import Builder, Fleet, identities
 from sim.world.live import Live, LiveClock, LiveFabric
 from sim.world.prepare import Prepared, Progress
+from sim.world.steering import Steering, steering
 from sim.world.telemetry import Telemetry
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
 from sim.world.wiring import check, forms, open_samples, switch_off
@@ -45,6 +46,7 @@ class Outcome:
         virtual_s: virtual time of the last event.
         outages: what was done to the real broker, and what it did then; empty where nothing was.
         interrupted: a live run was ended early; what had been due by then is accounted for.
+        steering: what the fleet did about itself.
     """
 
     fleet: Fleet
@@ -57,6 +59,7 @@ class Outcome:
     virtual_s: float
     outages: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
+    steering: Steering = field(default_factory=Steering)
 
 
 def play(
@@ -118,6 +121,8 @@ def play(
         fleet = Builder(prepared.plan, services, run).build()
         switch_off(fleet, scenario.down)
         open_samples(prepared, book)
+        steered = steering(prepared, fleet, clock, inference)
+        steered.start()
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
@@ -154,6 +159,7 @@ def play(
         clock.now,
         faults.outages(carrier),
         interrupted,
+        steered,
     )
 
 

@@ -38,7 +38,8 @@ def rehearse(
         FogFleetError, brokers.api.BrokerError: as `simulate`.
     """
     scenario = prepared.scenario
-    if mode == "virtual" and not scenario.faults:
+    counts = scenario.policies.retune is not None  # of messages, while the run goes on
+    if mode == "virtual" and not (scenario.faults or counts):
         outcome = play(prepared, inference, None, None, RUN)
     else:
         choice, mqtt = "memory" if mode == "virtual" else broker, scenario.mqtt

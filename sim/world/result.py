@@ -158,6 +158,7 @@ def figures(
         "exits": summary.exits(entries),
         "thresholds": scenario.exits.thresholds(),
         **summary.policies(scenario.policies, entries),
+        **outcome.steering.summary(),
         "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
         "eq1": equation,
         "latency_s": summary.latency(entries),

@@ -159,6 +159,7 @@ def write_tables(
     path = folder.path
     outcome.book.write(path / "decisions.parquet", result.site_names(prepared))
     outcome.faults.write(path / "faults.parquet")
+    outcome.steering.write(path / "events.parquet")
     result.write_nodes(prepared, outcome, path / "nodes.parquet")
     summary = result.summarise(prepared, inference, outcome, mode)
     summary["expect"] = expect.check(prepared.scenario.expect, summary)

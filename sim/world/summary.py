@@ -16,6 +16,7 @@ from sim.nodes.camera import Camera
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
 from sim.scenario import Policies
+from sim.scenario.policies import PROTOCOL
 from sim.world.plan import Plan
 
 UPLOADS = ("scores", "features", "raw")
@@ -89,10 +90,11 @@ def latency(entries: Sequence[Sample]) -> dict[str, dict[str, float | None]]:
 
 def policies(chosen: Policies, entries: Sequence[Sample]) -> dict[str, Any]:
     """Who decided what was sent, and the share of samples without a verdict in time; nothing where nobody did."""
-    if chosen.split is None and chosen.select is None:
+    written: dict[str, Any] = chosen.model_dump()
+    found = {sort: policy for sort, policy in written.items() if policy != PROTOCOL[sort]}
+    if not found:
         return {}
     deadline_s = getattr(chosen.split, "deadline_s", None)
-    found: dict[str, Any] = chosen.model_dump()
     if deadline_s is not None:
         found["missed_deadline"] = missed(entries, deadline_s)
     return {"policies": found}
