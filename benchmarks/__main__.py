@@ -12,6 +12,7 @@ TITLES = {
     "main_job": "The main job",
     "sweep": "Sweeps",
     "faults": "Faults",
+    "serve": "The page of a run",
 }
 
 
