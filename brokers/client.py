@@ -16,6 +16,7 @@ from brokers.mailbox import Mail
 from brokers.outages import Outages
 from brokers.refusals import explain, speaks_another_version
 from brokers.server import Server
+from brokers.subscriptions import Subscriptions
 from brokers.wire import Hub
 
 UNKNOWN = "unknown"
@@ -78,6 +79,7 @@ class Pool(Outages):
         self._loop = Loop()
         self._mail = Mail(0, frozenset())
         self._connections: list[Connection] = []
+        self._subscriptions = Subscriptions()
         self._troubles: list[str] = []
         self._outage = False
         self._topics: set[str] = set()  # known to be good for publishing
@@ -97,6 +99,7 @@ class Pool(Outages):
             return
         raise_descriptor_limit(len(identities))
         self._mail = Mail(len(identities), frozenset(identity.will_topic for identity in identities))
+        self._subscriptions = Subscriptions(identities)
         self._negotiate(identities)
         self._join(self._connections[1:])
         self._bear(self._connections)

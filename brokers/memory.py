@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paho.mqtt.client import topic_matches_sub
-
 from brokers.api import MQTT_5, BrokerError, Counters, Identity
 from brokers.framing import MAX_PACKET, ack_bytes, publish_bytes
 from brokers.mailbox import Mail
+from brokers.subscriptions import Subscriptions
 
 
 class MemoryCarrier:
@@ -23,27 +22,21 @@ class MemoryCarrier:
         self.protocol = protocol
         self.version = "in process"
         self.counters = Counters()
-        self._exact: dict[str, list[int]] = {}
-        self._filters: list[tuple[str, int]] = []
-        self._routes: dict[str, tuple[int, ...]] = {}
+        self._subscriptions = Subscriptions()
+        self._good: set[str] = set()  # topics known to be good for publishing
         self._mail = Mail(0, frozenset())
 
     def connect(self, identities: Sequence[Identity]) -> None:
         """Subscribes every identity to its topics."""
         self._mail = Mail(len(identities), frozenset(identity.will_topic for identity in identities))
-        for index, identity in enumerate(identities):
-            for subscription in identity.subscriptions:
-                if "+" in subscription or "#" in subscription:
-                    self._filters.append((subscription, index))
-                else:
-                    self._exact.setdefault(subscription, []).append(index)
+        self._subscriptions = Subscriptions(identities)
 
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """Puts the payload into every subscriber's box."""
         del sender
-        receivers = self._routes.get(topic)
-        if receivers is None:
-            receivers = self._routes[topic] = self._route(topic)
+        if topic not in self._good:
+            self._check(topic)
+        receivers = self._subscriptions.receivers(topic)
         self._count(publish_bytes(topic, len(payload), qos, self.protocol), qos, len(receivers))
         for receiver in receivers:
             self._mail.box(receiver, topic).put(payload)
@@ -65,11 +58,10 @@ class MemoryCarrier:
     def close(self) -> None:
         """Nothing to leave."""
 
-    def _route(self, topic: str) -> tuple[int, ...]:
+    def _check(self, topic: str) -> None:
         if not topic or "+" in topic or "#" in topic or len(topic.encode()) > 65535:
             raise BrokerError(f"{topic[:80]!r} is not a topic to publish on: no wildcards, 1 to 65535 bytes")
-        matched = {index for pattern, index in self._filters if topic_matches_sub(pattern, topic)}
-        return tuple(sorted(matched.union(self._exact.get(topic, ()))))
+        self._good.add(topic)
 
     def _count(self, size: int, qos: int, receivers: int) -> None:
         if size > MAX_PACKET:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from paho.mqtt.client import topic_matches_sub
-
 from brokers.connection import Connection
 from brokers.loop import Loop
 from brokers.mailbox import Mail
+from brokers.subscriptions import Subscriptions
 
 
 class Outages(ABC):
@@ -19,6 +18,7 @@ class Outages(ABC):
     _troubles: list[str]
     _loop: Loop
     _mail: Mail
+    _subscriptions: Subscriptions
     _outage: bool
 
     @abstractmethod
@@ -58,13 +58,9 @@ class Outages(ABC):
         """How many discarded payloads have not come."""
         return self._mail.owed()
 
-    def subscribers(self, topic: str) -> list[int]:
+    def subscribers(self, topic: str) -> tuple[int, ...]:
         """The clients whose subscriptions a topic matches."""
-        return [
-            connection.index
-            for connection in self._connections
-            if any(topic_matches_sub(pattern, topic) for pattern in connection.identity.subscriptions)
-        ]
+        return self._subscriptions.receivers(topic)
 
     # -- out and back
 
