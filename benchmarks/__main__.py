@@ -13,6 +13,7 @@ TITLES = {
     "sweep": "Sweeps",
     "faults": "Faults",
     "serve": "The page of a run",
+    "live": "Live runs and separate processes",
 }
 
 

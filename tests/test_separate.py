@@ -18,15 +18,18 @@ import pandas as pd
 import pytest
 from brokers_kit import needs_mosquitto
 from fault_kit import TEXT
+from security_kit import hardened_broker
 from world_kit import ROOT, record, table
 
 from brokers import mosquitto
+from brokers.client import Pool
 from sim import wire, world
 from sim.errors import SetupError, UsageError
 from sim.ledger.rows import DECISION, LOST, REASONS, ROW_BYTES, Row, decode_rows, encode_rows
+from sim.world.accounts import accounts
 from sim.world.plan import Plan
 from sim.world.prepare import Prepared
-from sim.world.separate import names
+from sim.world.separate import names, processes
 from sim.world.separate.station import Station
 from sim.world.separate.up import up
 
@@ -147,6 +150,72 @@ def test_a_foreign_client_takes_the_place_of_a_camera(scenario: Callable[..., An
     assert (table(alone.folder, "decisions")["entropy"] != decisions["entropy"]).any(), "its voice counts"
 
 
+def test_a_node_started_by_hand_at_a_broker_that_trusts_nobody(
+    scenario: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = scenario("samples=3")
+    with hardened_broker(tmp_path / "secure", accounts(wanted)) as secure:
+        monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(secure.folder))
+        command = ["node", str(wanted.path), "--node", "site-0.cam.1", "--broker", secure.url]
+        for override in (*PATIENT, "samples=3"):
+            command += ["--set", override]
+        code = "from sim.cli import main; main()"
+        by_hand = subprocess.Popen(
+            [sys.executable, "-c", code, *command], stderr=subprocess.PIPE, text=True, env={**os.environ}, cwd=ROOT
+        )
+        try:
+            result = up(wanted, broker=secure.url, out=tmp_path, speed=4.0, elsewhere=["cam.1"])
+            _, told = by_hand.communicate(timeout=60)
+        finally:
+            by_hand.kill()
+    assert by_hand.returncode == 0, told
+    assert "site-0/cam.1: online" in told and "starts" in told
+    assert record(result.folder)["processes"] == 4
+    assert table(result.folder, "nodes").set_index("node").loc["cam.1", "captured"] == 3
+    assert result.summary["samples"]["decided"] == 3 and result.summary["lost"] == {}
+
+
+def test_a_fleet_outlives_its_broker(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
+    with mosquitto.Server() as server:
+        fleet = Running(wanted, tmp_path, broker=server.url, speed=2.0)
+        fleet.until(lambda seen: seen.decided >= 1)
+        server.kill()
+        server.restart()
+        result = fleet.result()
+    assert result.summary["samples"]["captured"] == 12
+    assert result.summary["samples"]["decided"] >= 2, "before and after"
+    log = [json.loads(line)["event"] for line in (result.folder / "log.jsonl").read_text().splitlines()]
+    assert "reconnected" in log and "ended" not in log
+
+
+def test_a_node_without_conductor_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fault_kit import _network, load
+
+    monkeypatch.setattr("sim.world.separate.station.ALONE_S", 0.3)
+
+    prepared, _ = _network("")
+    prepared = Prepared(Plan(load()), prepared.dataset, prepared.network)
+    with mosquitto.Server() as server:
+        conductor = Pool(server.url)
+        conductor.connect([names.conductor_identity("testtest")])
+        station, errors = Station(prepared, "site-0/cam.1", server.url, "testtest"), list[Exception]()
+
+        def serve() -> None:
+            try:
+                station.serve()
+            except SetupError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        topic = names.home_topic("testtest", "site-0/cam.1", wire.STATUS)
+        assert conductor.peek(0, topic, 60) == b"online"
+        conductor.reset(0)
+        thread.join(60)
+    assert len(errors) == 1 and "whoever conducted run testtest is gone" in str(errors[0])
+
+
 def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"not online after .*site-0/cam\.0.*cloud"):
         up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["*"], patience_s=0.2)
@@ -154,6 +223,18 @@ def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path)
     assert record(folder)["status"].startswith("failed: SetupError")
     with pytest.raises(UsageError, match="no such node"):
         up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["cam.9"])
+
+
+def test_a_process_that_ends_before_the_run_is_told_at_once(
+    scenario: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hopeless(*arguments: Any) -> tuple[Any, ...]:
+        plain, path, _, *rest = processes.as_arguments(*arguments)
+        return plain, path, "mqtt://127.0.0.1:1", *rest
+
+    monkeypatch.setattr("sim.world.separate.up.as_arguments", hopeless)
+    with pytest.raises(SetupError, match="has ended with exit code 4 before the run began"):
+        up(scenario(), broker="mosquitto", out=tmp_path)
 
 
 @pytest.mark.parametrize(

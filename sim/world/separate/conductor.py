@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from brokers.client import Pool
@@ -40,7 +40,7 @@ class Conductor:
         clock: wall-clock time, which waits on `carrier`.
         book: shown to others while the run goes on.
         log: takes (event, fields).
-        tend: called all the time: looks after processes.
+        tend: called all the time: looks after processes; names those that have died, with their exit codes.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Conductor:
         speed: float,
         book: WatchedBook,
         log: Log,
-        tend: Callable[[], None],
+        tend: Callable[[], Mapping[str, int]],
     ) -> None:
         self._prepared = prepared
         self._line = Line(pool)
@@ -70,9 +70,9 @@ class Conductor:
         self._names = {
             names.home_topic(run, name, kind): name for name in self._nodes for kind in (wire.STATUS, wire.LEDGER)
         }
-        self._batches: dict[str, int] = {}
+        self._batches: dict[str, set[int]] = {}
         self._start: wire.Control | None = None
-        self._sequence = 0
+        self._sequence = self._returns = 0
         self._told_s = time.monotonic()
         self.clock = LiveClock(self._line.pump, speed)
         self.clock.turns.append(self._turn)
@@ -86,13 +86,14 @@ class Conductor:
         """Waits until all nodes are online.
 
         Raises:
-            SetupError: names those that are not there in time.
+            SetupError: names those that are not there in time, or a process that has ended.
         """
         deadline = time.monotonic() + patience_s
         while missing := [name for name in self._expected if name not in self._online]:
             if time.monotonic() > deadline:
                 raise SetupError(f"not online after {patience_s:g} s: {', '.join(missing)} (run {self._run})")
-            self._tend()
+            for name, code in self._tend().items():
+                raise SetupError(f"the process of {name} has ended with exit code {code} before the run began")
             self._line.pump(0.05)
             self._take_mail()
 
@@ -140,6 +141,10 @@ class Conductor:
 
     def _turn(self) -> None:
         self._tend()
+        if self._start is not None and self._returns != self._line.returns:
+            self._returns = self._line.returns
+            self._say(self._start)  # a broker that was restarted has forgotten it
+            self._log("reconnected", time_s=round(self.clock.now, 3))
         self._take_mail()
 
     def _take_mail(self) -> None:
@@ -161,7 +166,6 @@ class Conductor:
             self._online.add(name)
             if self._start is not None:
                 self._gathering.back(name, now_s)
-                self._say(self._start)  # a broker that was restarted has forgotten it
         else:
             self._online.discard(name)
             self._batches.pop(name, None)
@@ -177,9 +181,10 @@ class Conductor:
             rows = list(decode_rows(frame.payload))
         except ValueError:
             return
-        if frame.sequence <= self._batches.get(name, 0):
-            return  # a second delivery
-        self._batches[name] = frame.sequence
+        told = self._batches.setdefault(name, set())
+        if frame.sequence in told:
+            return
+        told.add(frame.sequence)
         for row in rows:
             if not self._gathering.is_possible(row, self._book):
                 continue

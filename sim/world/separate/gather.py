@@ -186,8 +186,8 @@ class Gathering:
         return cost.payload_bytes, cost.mqtt_bytes * legs, cost.tcpip_bytes * legs, cost.link_bytes
 
     def _count(self, name: str, counter: str, value: float) -> None:
-        self._last[name, counter] = value + self._before.get((name, counter), 0.0)
-        total = self._last[name, counter]
+        key = name, counter
+        total = self._last[key] = max(value + self._before.get(key, 0.0), self._last.get(key, 0.0))
         node: Node = next(node for node in self.fleet.nodes if full_name(node) == name)
         if counter == "busy_s":
             node._busy_s = total

@@ -17,12 +17,14 @@ class Line:
 
     Attributes:
         there_s: wall time (monotonic) at which there was a connection last.
+        returns: how often it was got back; what was retained may be forgotten then.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._next_try_s = 0.0
         self.there_s = time.monotonic()
+        self.returns = 0
 
     def connect(self, identity: Identity) -> None:
         """Comes to the broker. Raises `BrokerError`."""
@@ -83,6 +85,7 @@ class Line:
         self._pool.announce_outage()
         try:
             self._pool.reconnect()
+            self.returns += 1
         except BrokerError:
             self._pool.announce_outage()
             self._next_try_s = time.monotonic() + RETRY_S

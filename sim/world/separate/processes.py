@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -53,18 +54,22 @@ class Crew:
             self._processes[name] = process
             self._log("started", node=name, pid=process.pid)
 
-    def tend(self) -> None:
-        """Notes who has died, and starts them again if that is wanted."""
+    def tend(self) -> dict[str, int]:
+        """Notes who has died, and starts them again if that is wanted; the exit codes of those who stay dead."""
+        dead = {}
         for name, process in list(self._processes.items()):
             if process.exitcode is not None:
                 self._log("ended", node=name, pid=process.pid, exit_code=process.exitcode)
                 del self._processes[name]
-                if self._restart_s is not None and not self._dismissed:
+                if self._restart_s is None or self._dismissed:
+                    dead[name] = process.exitcode
+                else:
                     self._due[name] = time.monotonic() + self._restart_s
         due = [name for name, at in self._due.items() if at <= time.monotonic()]
         for name in due:
             del self._due[name]
         self.start(due)
+        return dead
 
     def dismiss(self) -> None:
         """From now on, processes may end."""
@@ -88,8 +93,11 @@ class Crew:
         return {name: process.pid for name, process in self._processes.items() if process.pid is not None}
 
 
-def serve_node(name: str, plain: dict[str, Any], path: Path, url: str, run: str, keepalive_s: int) -> None:
+def serve_node(
+    name: str, plain: dict[str, Any], path: Path, url: str, run: str, keepalive_s: int, settings: dict[str, str]
+) -> None:
     """The life of one node process; `plain` is the scenario as JSON, read from `path`."""
+    os.environ.update(settings)  # the server of processes may be older than they are
     from sim import world
     from sim.world.separate.station import Station
 
@@ -106,4 +114,5 @@ def serve_node(name: str, plain: dict[str, Any], path: Path, url: str, run: str,
 
 def as_arguments(scenario: Scenario, url: str, run: str, keepalive_s: int) -> tuple[Any, ...]:
     """What `serve_node` needs besides a name."""
-    return scenario.to_json(), scenario.path, url, run, keepalive_s
+    settings = {name: value for name, value in os.environ.items() if name.startswith("FOGFLEET_")}
+    return scenario.to_json(), scenario.path, url, run, keepalive_s, settings

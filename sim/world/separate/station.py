@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -29,6 +30,8 @@ from sim.world.wiring import forms, open_samples
 KEEPALIVE_S: Final = 10
 GONE_S: Final = 60.0
 """Wall seconds without a broker after which a node gives up."""
+ALONE_S: Final = 10.0
+"""Wall seconds without a conductor after which a node gives up."""
 END_S: Final = 5.0
 """Wall seconds to tell the rest."""
 WRITE_S: Final = 0.05
@@ -82,8 +85,9 @@ class Station:
         self._book = ToldBook(self.diary, prepared.scenario.sites, prepared.samples)
         self.fabric = StationFabric(self._clock, self._line, MessageLog(None), forms(mqtt), mqtt.qos, self.diary)
         self._start: wire.Control | None = None
-        self._conductor = False
-        self._batches = 0
+        self._alone_s: float | None = None
+        self._batches = self._returns = 0
+        self._recent: deque[tuple[float, bytes]] = deque()
         self._written_s = self._counted_s = 0.0
         self._control = names.control_topic(run)
         self._status = names.status_topic(run, CONDUCTOR, HOME)
@@ -155,8 +159,14 @@ class Station:
 
     def _pump(self, timeout_s: float) -> None:
         self._line.pump(timeout_s)
-        if time.monotonic() - self._line.there_s > GONE_S:
+        now = time.monotonic()
+        if now - self._line.there_s > GONE_S:
             raise SetupError(f"{self.name}: the broker has been gone for {GONE_S:g} s")
+        if self._alone_s is not None and now - self._alone_s > ALONE_S:
+            raise SetupError(f"{self.name}: whoever conducted run {self._run} is gone")
+        if self._returns != self._line.returns:
+            self._returns = self._line.returns
+            self._tell_again()
 
     def _turn(self) -> None:
         self._take_mail()
@@ -193,17 +203,27 @@ class Station:
             self._start = control
 
     def _mind(self, payload: bytes) -> None:
-        """Without its conductor a run has come to nothing."""
+        """Without its conductor a run comes to nothing; but it may only have lost its connection."""
         if payload == b"online":
-            self._conductor = True
-        elif self._conductor and payload == b"offline":
-            raise SetupError(f"{self.name}: whoever conducted run {self._run} is gone")
+            self._alone_s = None
+            self._tell_again()
+        elif payload == b"offline" and self._alone_s is None:
+            self._alone_s = time.monotonic()
+
+    def _tell_again(self) -> None:
+        """What the broker had taken, it may have lost before the conductor had it; twice does no harm."""
+        for _, frame in self._recent:
+            self._line.publish(0, self._ledger, frame, 1)
 
     def _write(self) -> None:
         rows = self.diary.take()
         self._batches += 1
         frame = wire.encode(wire.LEDGER, wire.ROWS, self._node.index, 0, self._batches, encode_rows(rows))
         self._line.publish(0, self._ledger, frame, 1)
+        now = time.monotonic()
+        self._recent.append((now, frame))
+        while now - self._recent[0][0] > GONE_S:
+            self._recent.popleft()
 
 
 def _sizes(lane: Lane, prepared: Prepared, inference: Inference) -> frozenset[int]:
