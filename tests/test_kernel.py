@@ -37,11 +37,14 @@ def play_in(
         ("sites=3", "links.cam->gw.jitter=0 s", "links.cam->gw.loss=0", "links.gw->cloud.loss=20 %"),
         ("links.cam->gw.loss=30 %", "mqtt.qos=0", "links.cam->gw.bandwidth=4 kbit/s", "links.cam->gw.queue=1"),
         ("sites=2", "nodes.gw.count=2", "exits.device=0.4", "down=[cam.1]", "nodes.cam.period=20 ms"),
+        ("sites=35", "samples=4", "links.cam->gw.loss=5 %"),
+        ("sites=35", "samples=4", "links.cam->gw.jitter=0 s", "links.gw->cloud.loss=20 %", "nodes.gw.wait=60 ms"),
+        ("sites=35", "samples=4", "model.edge={filters: 2}", "exits.edge=0.7", "links.gw->cloud.latency=0 s"),
         ("sites=2", "policies.split={kind: adaptive, deadline: 300 ms}"),
     ],
 )
 def test_without_bytes_and_in_step_the_tables_are_the_same(tmp_path: Path, overrides: tuple[str, ...]) -> None:
-    """The shortcut and the shutter against bytes in a carrier and a process for each camera."""
+    """Shortcut, shutter and parts against bytes in a carrier, a process for each camera and one queue of events."""
     quick, quick_files, quick_nodes = play_in(tmp_path / "quick", small("six_cameras", *overrides), None)
     slow, files, nodes = play_in(tmp_path / "slow", small("six_cameras", *overrides, NEVER), MemoryCarrier())
     assert quick.log.tally().messages > 100

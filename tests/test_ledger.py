@@ -21,7 +21,7 @@ def test_messages_become_rows_and_totals(tmp_path: Path) -> None:
     up = log.lane(LANE)
     down = log.lane(Lane("site-0", "gw", "cam.3", "request", "gw->cam"))
     log.delivered(0.0, 0.5, up, 7, (12, 30, 104, 170), "", 3, 0.25)
-    log.lost(0.1, up, 8, (12, 30, 104, 170), "loss", "jam", 8, 0.5)
+    log.lost(0.1, up, 8, (12, 30, 104, 170), "loss", "jam", 8, 0.5, 0.55)
     log.flush()
     log.delivered(0.2, 0.6, down, 7, (4, 20, 52, 100), "")
     log.close()

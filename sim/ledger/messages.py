@@ -5,10 +5,10 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from math import nan
+from math import inf, nan
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -85,17 +85,47 @@ class _Codes:
             self.names.append(name)
         return code
 
-    def column(self, codes: np.ndarray, mask: np.ndarray | None = None) -> pa.DictionaryArray:
+    def column(self, codes: np.ndarray) -> pa.DictionaryArray:
         """Codes as the strings they stand for."""
-        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=mask), pa.array(self.names, pa.string()))
+        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(self.names, pa.string()))
+
+    def used(self, codes: np.ndarray) -> pa.DictionaryArray:
+        """As `column`, with the strings that occur and no others, sorted; negative codes are null."""
+        present = sorted(set(codes[codes >= 0].tolist()), key=self.names.__getitem__)
+        places = np.full(len(self.names) + 1, -1, np.int32)
+        places[present] = np.arange(len(present))
+        found = places[codes]
+        names = pa.array([self.names[code] for code in present], pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(found, mask=found < 0), names)
+
+
+class Rows(NamedTuple):
+    """Messages as columns; `when_s` is when the fate was known, codes are those of the log."""
+
+    when_s: np.ndarray
+    sent_s: np.ndarray
+    arrived_s: np.ndarray
+    queued_s: np.ndarray
+    codes: np.ndarray
+    fates: np.ndarray
+    faults: np.ndarray
+
+    def at(self, place: Any) -> Rows:
+        """Some of the rows, in an order."""
+        return Rows(*(column[place] for column in self))
+
+
+_NO_ROWS: Final = Rows(
+    *(np.zeros(0) for _ in range(4)), *(np.zeros(0, kind) for kind in (np.int64, np.int32, np.int32))
+)
 
 
 class MessageLog:
-    """Rows are added when a message's fate is known; so the log is ordered by the time of the fate.
+    """Rows are added when a message's fate is known, and ordered by the time of this and then by lane.
 
     A row is four numbers: when it was sent, when it arrived, how long it queued, and a code: 8 bits for the
     transmissions, 24 for its lane and sizes, 32 for its sample. A fabric may append to these columns itself, if it
-    calls `flush` once there are `ROW_GROUP` rows.
+    calls `settle` every now and then.
 
     Args:
         path: where the rows go; None keeps the sums alone (a point of a sweep).
@@ -112,6 +142,8 @@ class MessageLog:
             )
         self.sent_s, self.arrived_s, self.queued_s, self.codes = array("d"), array("d"), array("d"), array("q")
         self._odd: dict[int, tuple[int, int]] = {}
+        self._lost_s: dict[int, float] = {}
+        self._kept = _NO_ROWS
         self._now_s = 0.0
         self._columns = {name: _Codes() for name in ("src", "dst", "kind", "site", "link")}
         self._lanes = [array("i") for _ in self._columns]
@@ -172,13 +204,20 @@ class MessageLog:
         fault: str,
         attempts: int = 0,
         queued_s: float = 0.0,
+        now_s: float | None = None,
     ) -> None:
-        """One message that never arrives, after `attempts` transmissions (none, where it did not come to its link)."""
-        self.lost_code(sent_s, attempts << 56 | self.code(lane, cost) | sample & _HALF, reason, fault, queued_s)
+        """One message that never arrives, after `attempts` transmissions (none, where it did not come to its link).
 
-    def lost_code(self, sent_s: float, code: int, reason: str, fault: str, queued_s: float) -> None:
+        `now_s` is when that is known; None: when it was sent.
+        """
+        code = attempts << 56 | self.code(lane, cost) | sample & _HALF
+        self.lost_code(sent_s, code, reason, fault, queued_s, sent_s if now_s is None else now_s)
+
+    def lost_code(self, sent_s: float, code: int, reason: str, fault: str, queued_s: float, now_s: float) -> None:
         """As `lost`, of a message that has its code already."""
-        self._odd[len(self.codes)] = self._fates(f"lost:{reason}"), self._faults(fault) if fault else -1
+        fate = self._fates(f"lost:{reason}")
+        self._odd[len(self.codes)] = fate, self._faults(fault) if fault else -1
+        self._lost_s[len(self.codes)] = now_s
         self._add(sent_s, nan, code, queued_s)
 
     def _add(self, sent_s: float, arrived_s: float, code: int, queued_s: float) -> None:
@@ -187,73 +226,97 @@ class MessageLog:
         self.codes.append(code)
         self.queued_s.append(queued_s)
         if len(self.codes) >= ROW_GROUP:
-            self.flush()
+            self.settle(self._lost_s.get(len(self.codes) - 1, arrived_s))
 
-    def flush(self) -> None:
-        """Checks the buffered rows, adds them to the totals and writes them as one row group.
+    def settle(self, until_s: float) -> None:
+        """Everything that happened before `until_s` has been added: writes as many whole row groups as there are.
 
         Raises:
             InvariantError: a message arrived before it was sent, or the ledger goes back in time.
         """
-        rows = len(self.codes)
-        if not rows:
+        if len(self.codes) >= ROW_GROUP:
+            self._settle(until_s, ROW_GROUP)
+
+    def flush(self) -> None:
+        """Writes what there is, if need be as a smaller row group; raises as `settle`."""
+        self._settle(inf, 1)
+
+    def _settle(self, until_s: float, least: int) -> None:
+        rows = self._take()
+        if self._writer is None:
             return
+        rows = Rows(*(np.concatenate(pair) for pair in zip(self._kept, rows, strict=True)))
+        rows = rows.at(np.argsort(rows.when_s, kind="stable"))
+        if not (np.diff(rows.when_s) > 0).all():
+            rows = rows.at(np.lexsort((self._lanes_of(rows), rows.when_s)))
+        done, start = int(np.searchsorted(rows.when_s, until_s)), 0
+        while done - start >= least:
+            self._write(rows.at(slice(start, min(start + ROW_GROUP, done))))
+            start = min(start + ROW_GROUP, done)
+        self._kept = rows.at(slice(start, None))
+
+    def _take(self) -> Rows:
+        """The buffered rows, counted; the buffers are empty then."""
         columns = self.codes, self.sent_s, self.arrived_s, self.queued_s
-        codes, sent, arrived, queued = (np.array(column) for column in columns)
+        codes, sent_s, arrived_s, queued_s = (np.array(column) for column in columns)
         for column in columns:
             del column[:]
-        fates, faults = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
+        when_s = arrived_s.copy()
+        fates, faults = np.zeros(len(codes), np.int32), np.full(len(codes), -1, np.int32)
         for row, (fate, fault) in self._odd.items():
             fates[row], faults[row] = fate, fault
+        for row, lost_s in self._lost_s.items():
+            when_s[row] = lost_s
         self._odd.clear()
-        wares = codes >> 32 & _WARES
-        attempts = codes >> 56
-        again = np.maximum(attempts - 1, 0) * np.array(self._sizes[3])[wares]
-        self._check(sent, arrived, fates)
-        self._count(wares, fates, again)
-        if self._writer is not None:
-            lanes = np.array(self._ware_lanes)[wares]
-            payload, mqtt, tcpip = (np.array(column)[wares] for column in self._sizes[:3])
-            src, dst, kind, site = (
-                codes.column(np.array(column)[lanes])
-                for codes, column in zip(list(self._columns.values())[:4], self._lanes, strict=False)
-            )
-            written = [
-                pa.array(sent),
-                pa.array(arrived, mask=np.isnan(arrived)),
-                *(src, dst, kind, site),
-                pa.array(codes.astype(np.int32)),
-                pa.array(payload),
-                pa.array(np.full(rows, HEADER_BYTES, np.int32)),
-                pa.array(mqtt),
-                pa.array(tcpip),
-                self._fates.column(fates),
-                self._faults.column(faults, faults < 0),
-                pa.array(attempts.astype(np.int8)),
-                pa.array(queued),
-                pa.array(again.astype(np.int32)),
-            ]
-            self._writer.write_table(pa.Table.from_arrays(written, schema=_SCHEMA))
-
-    def _check(self, sent: np.ndarray, arrived: np.ndarray, fates: np.ndarray) -> None:
-        there = fates == 0
-        times = arrived[there]
-        before = np.r_[self._now_s, times[:-1]]
-        wrong = np.flatnonzero((times < before) | (times < sent[there]))
+        self._lost_s.clear()
+        wrong = np.flatnonzero(when_s < sent_s)
         if len(wrong):
-            row = wrong[0]
-            raise InvariantError(
-                f"a message sent at {sent[there][row]} s arrived at {times[row]} s, in the ledger after {before[row]} s"
-            )
-        if len(times):
-            self._now_s = float(times[-1])
+            raise InvariantError(f"a message sent at {sent_s[wrong[0]]} s had its fate at {when_s[wrong[0]]} s")
+        self._count(codes, fates)
+        return Rows(when_s, sent_s, arrived_s, queued_s, codes, fates, faults)
 
-    def _count(self, wares: np.ndarray, fates: np.ndarray, again: np.ndarray) -> None:
+    def _lanes_of(self, rows: Rows) -> np.ndarray:
+        lanes: np.ndarray = np.array(self._ware_lanes, np.int64)[rows.codes >> 32 & _WARES]
+        return lanes
+
+    def _write(self, rows: Rows) -> None:
+        """Writes one row group."""
+        if rows.when_s[0] < self._now_s:
+            raise InvariantError(f"a message had its fate at {rows.when_s[0]} s, in the ledger after {self._now_s} s")
+        self._now_s = float(rows.when_s[-1])
+        wares, attempts = rows.codes >> 32 & _WARES, rows.codes >> 56
+        lanes = self._lanes_of(rows)
+        payload, mqtt, tcpip, whole = (np.array(column)[wares] for column in self._sizes)
+        src, dst, kind, site = (
+            codes.column(np.array(column)[lanes])
+            for codes, column in zip(list(self._columns.values())[:4], self._lanes, strict=False)
+        )
+        columns = [
+            pa.array(rows.sent_s),
+            pa.array(rows.arrived_s, mask=np.isnan(rows.arrived_s)),
+            *(src, dst, kind, site),
+            pa.array(rows.codes.astype(np.int32)),
+            pa.array(payload),
+            pa.array(np.full(len(lanes), HEADER_BYTES, np.int32)),
+            pa.array(mqtt),
+            pa.array(tcpip),
+            self._fates.used(rows.fates),
+            self._faults.used(rows.faults),
+            pa.array(attempts.astype(np.int8)),
+            pa.array(rows.queued_s),
+            pa.array((np.maximum(attempts - 1, 0) * whole).astype(np.int32)),
+        ]
+        assert self._writer is not None
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+
+    def _count(self, codes: np.ndarray, fates: np.ndarray) -> None:
         self._totals = None
         grown = len(self._ware_lanes) - len(self._counts)
         self._counts = np.r_[self._counts, np.zeros(grown, np.int64)]
-        for row in np.flatnonzero(again).tolist():
-            self._again[int(wares[row]), int(fates[row])] += int(again[row])
+        wares, again = codes >> 32 & _WARES, (codes >> 56) - 1
+        for row in np.flatnonzero(again > 0).tolist():
+            ware = int(wares[row])
+            self._again[ware, int(fates[row])] += int(again[row]) * self._sizes[3][ware]
         there = fates == 0
         if not there.all():
             self._odd_counts.update(zip(wares[~there].tolist(), fates[~there].tolist(), strict=True))

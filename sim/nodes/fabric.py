@@ -119,7 +119,15 @@ class Fabric:
             lane.src.services.book.touch(lane.site, message.sample, message.fault)
         attempts, queued_s = _passage(message)
         log.lost(
-            message.sent_s, lane.number, message.sample, _bytes(message), reason, message.fault, attempts, queued_s
+            message.sent_s,
+            lane.number,
+            message.sample,
+            _bytes(message),
+            reason,
+            message.fault,
+            attempts,
+            queued_s,
+            self.clock.now,
         )
 
     def deliver(self, message: Message, parsed: wire.Frame) -> None:
@@ -193,7 +201,7 @@ class Fabric:
             self.carrier.discard(lane.dst.client, lane.topic, message.frame)
             self.lose(message, passage.lost or "link")
         else:
-            clock.at(passage.arrives_s, self.arrive, message)
+            clock.at(passage.arrives_s, self.arrive, message, lane.crossing())
 
     def arrive(self, message: Message) -> None:
         """A message comes to its receiver; what it reads are the bytes that the carrier brought."""

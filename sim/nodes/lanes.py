@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from sim.clock import CROSSING
 from sim.link import Link, Passage
 from sim.meter import Cost
 from sim.wire import HEADER_BYTES
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Lane:
     """One kind of message between two nodes: its link, its receiver, its number in the ledger."""
 
-    __slots__ = ("around", "dst", "link", "messages", "number", "payload_bytes", "port", "src", "topic")
+    __slots__ = ("_crossed", "around", "dst", "link", "messages", "number", "payload_bytes", "port", "src", "topic")
 
     def __init__(self, src: Node, dst: Node, link: Link, port: Port, number: int) -> None:
         self.src = src
@@ -29,7 +30,15 @@ class Lane:
         self.number = number
         self.around: Around | None = None
         self.messages = 0
+        self._crossed = 0
         self.payload_bytes = 0
+
+    def crossing(self) -> int | None:
+        """The number on the clock of the next message on its way; None within a site, where order is enough."""
+        if self.src.site >= 0 and self.dst.site >= 0:
+            return None
+        self._crossed += 1
+        return (self.number + 1) * CROSSING + self._crossed
 
     @property
     def site(self) -> int:

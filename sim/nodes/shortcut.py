@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from sim.clock import NORMAL, Clock
 from sim.errors import InvariantError
-from sim.ledger.messages import ROW_GROUP, MessageLog
+from sim.ledger.messages import MessageLog
 from sim.link import Delays, Link, Stream
 from sim.meter import Framing, leg_cost
 from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Lane, Port
+from sim.nodes.parts import Parts
 from sim.wire import HEADER_BYTES, Frame
 
 _frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
@@ -32,14 +33,30 @@ class Way:
         queue: with more than so many messages that leave, the link must be asked whether it takes another.
         first, further: codes for the ledger, sent once: of the lane that pays for both legs, of others.
         messages: how many there were.
+        part: the queue of the receiver; crosses: whether it is another than the sender's, or may be.
     """
 
     __slots__ = (
-        "delays", "dst", "duration_s", "first", "further", "index", "lane", "latency_s", "link", "messages", "queue",
-        "site", "src",
+        "crosses",
+        "delays",
+        "dst",
+        "duration_s",
+        "first",
+        "further",
+        "index",
+        "lane",
+        "latency_s",
+        "link",
+        "messages",
+        "part",
+        "queue",
+        "site",
+        "src",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, link_bytes: int, first: int, further: int, delays: Delays | None) -> None:
+    def __init__(
+        self, lane: Lane, link_bytes: int, first: int, further: int, delays: Delays | None, part: list[Any]
+    ) -> None:
         link, model = lane.link, lane.link.model
         self.lane = lane
         self.link = link
@@ -54,6 +71,8 @@ class Way:
         self.first = 1 << 56 | first
         self.further = 1 << 56 | further
         self.messages = 0
+        self.part = part
+        self.crosses = lane.src.site < 0 or lane.dst.site < 0
 
 
 class Parcel:
@@ -83,7 +102,13 @@ class _Nothing:
 
 
 class Shortcut(Fabric):
-    """A `Fabric` without a carrier; only for runs without faults, and to be settled when they are over."""
+    """A `Fabric` without a carrier; only for runs without faults, and to be settled when they are over.
+
+    Attributes:
+        parts: the queues that messages go to; to be set before the first one.
+    """
+
+    parts: Parts
 
     def __init__(self, clock: Clock, log: MessageLog, framing: Framing) -> None:
         super().__init__(clock, _Nothing(), log, framing, 0, 0.0)
@@ -130,7 +155,7 @@ class Shortcut(Fabric):
                 arrives_s, lost, attempts, queued_s = link.send(now_s, parcel.link_bytes, kind, sample, origin)
                 code += attempts - 1 << 56
                 if arrives_s is None:
-                    self.log.lost_code(now_s, code, lost or "link", "", queued_s)
+                    self.log.lost_code(now_s, code, lost or "link", "", queued_s, now_s)
                     continue
             else:
                 link.free_s = free_s = begins_s + way.duration_s
@@ -140,7 +165,8 @@ class Shortcut(Fabric):
                     link.last_arrival_s = arrives_s
                 else:
                     arrives_s = link.last_arrival_s
-            heappush(clock.queue, (arrives_s, NORMAL, clock.number(), self._come, way, frame, now_s, code, queued_s))
+            number = way.lane.crossing() if way.crosses else clock.number()
+            heappush(way.part, (arrives_s, NORMAL, number, self._come, way, frame, now_s, code, queued_s))
 
     def settle(self) -> None:
         """Adds up what nodes and lanes sent and received; the log must be closed."""
@@ -151,7 +177,7 @@ class Shortcut(Fabric):
             for way in parcel.ways:
                 way.lane.messages += way.messages
                 way.lane.payload_bytes += way.messages * parcel.payload_bytes
-                arrived = self.log.arrivals(way.first) + self.log.arrivals(way.further)
+                arrived = sum(map(self.log.arrivals, {way.first, way.further}))
                 way.dst.received += arrived
                 way.dst.bytes_down += arrived * parcel.link_bytes
         self._parcels.clear()
@@ -162,7 +188,14 @@ class Shortcut(Fabric):
         last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes, cost.link_bytes
         code = self.log.code
         ways = tuple(
-            Way(lane, cost.link_bytes, code(lane.number, both), code(lane.number, last), self._delay(lane.link))
+            Way(
+                lane,
+                cost.link_bytes,
+                code(lane.number, both),
+                code(lane.number, last if len(port.lanes) > 1 else both),
+                self._delay(lane.link),
+                self.parts.queues[self.parts.number(lane.dst.site)],
+            )
             for lane in port.lanes
         )
         parcel = port.parcels[size] = Parcel(size, cost.link_bytes, HEADER_BYTES + size + cost.mqtt_bytes, ways)
@@ -181,20 +214,17 @@ class Shortcut(Fabric):
 def _arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:
     """What happens when a message comes to its receiver."""
     sent, arrived, queued, add = log.sent_s.append, log.arrived_s.append, log.queued_s.append, log.codes.append
-    codes = log.codes
 
     def come(entry: tuple[Any, ...]) -> None:
         now_s, _, _, _, way, frame, sent_s, code, queued_s = entry
         dst = way.dst
         if not dst.up:
-            log.lost_code(sent_s, code, "node-down", "", queued_s)
+            log.lost_code(sent_s, code, "node-down", "", queued_s, now_s)
             return
         sent(sent_s)
         arrived(now_s)
         queued(queued_s)
         add(code)
-        if len(codes) >= ROW_GROUP:
-            log.flush()
         dst.receive(frame, way.src)
 
     return come

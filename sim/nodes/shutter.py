@@ -30,9 +30,11 @@ class Shutter:
         self._samples = samples
         self._services = cameras[0].services
 
-    def start(self) -> None:
-        """Makes the appointment for the first sample."""
+    def start(self, queue: list[Any]) -> None:
+        """Makes the appointment for the first sample on a queue of the clock."""
+        whole, self._clock.queue = self._clock.queue, queue
         self._next(0)
+        self._clock.queue = whole
 
     def _next(self, sample: int) -> None:
         leader = self._cameras[0]

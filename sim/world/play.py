@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from sim.ledger.samples import SampleBook
 from sim.nodes.camera import Camera
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
+from sim.nodes.parts import Parts
 from sim.nodes.shortcut import Shortcut
 from sim.nodes.shutter import shutters
 from sim.scenario import Mqtt
@@ -127,7 +129,9 @@ def play(
         if engine is not None:
             engine.start()
         cameras = [camera for camera in fleet.cameras() if camera.name not in scenario.down]
-        _release(clock, cameras, prepared.samples, disturbed=engine is not None or live is not None)
+        whole = not isinstance(fabric, Shortcut) or steered.acts or _choose(cameras)
+        parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
+        _release(clock, parts, cameras, prepared.samples, disturbed=engine is not None or live is not None)
         if watch is not None:
             watch(clock, fleet)
         if progress is not None:
@@ -135,6 +139,9 @@ def play(
         if telemetry is not None:
             _attach(telemetry, prepared, fleet, clock, book, log, engine)
         with _few_collections():
+            if isinstance(fabric, Shortcut):
+                fabric.parts = parts
+                clock.finish_parts(parts.queues, parts.window_s, log.settle)
             interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
@@ -205,21 +212,26 @@ def _attach(
         clock.at(sample * period_s, watcher.look)
 
 
-def _release(clock: Clock, cameras: list[Camera], samples: int, *, disturbed: bool) -> None:
+def _choose(cameras: list[Camera]) -> bool:
+    """Whether any camera is one that decides itself what it sends."""
+    return any(type(camera) is not Camera for camera in cameras)
+
+
+def _release(clock: Clock, parts: Parts, cameras: list[Camera], samples: int, *, disturbed: bool) -> None:
     """Starts the cameras: in step where nothing can make one of them late, otherwise each as a process."""
-    plain = [] if disturbed else [camera for camera in cameras if type(camera) is Camera]
-    for shutter in shutters(clock, plain, samples):
-        shutter.start()
-    for camera in cameras:
-        if disturbed or type(camera) is not Camera:
+    if disturbed or _choose(cameras):
+        for camera in cameras:
             clock.process(camera.run(samples))
+        return
+    for part, members in groupby(cameras, key=lambda camera: parts.number(camera.site)):
+        for shutter in shutters(clock, members, samples):
+            shutter.start(parts.queues[part])
 
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """What a fleet is made of stays; so the cyclic garbage collector has nothing to find in it."""
     thresholds = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*FEW_COLLECTIONS)
     try:

@@ -24,6 +24,11 @@ class Steering:
         self._failover = failover
         self._retuning = retuning
 
+    @property
+    def acts(self) -> bool:
+        """Whether there is any such policy."""
+        return self._failover is not None or self._retuning is not None
+
     def start(self) -> None:
         """Puts everything on the clock."""
         for part in (self._failover, self._retuning):
@@ -46,7 +51,7 @@ class Steering:
 
     def write(self, path: Path) -> None:
         """Writes `events.parquet`, where there is anybody to cause events."""
-        if self._failover is not None or self._retuning is not None:
+        if self.acts:
             self.events.write(path)
 
 

@@ -1,0 +1,45 @@
+"""A fleet in parts: a queue of events for every few sites and one for the cloud, so that a run works in the cache.
+
+Sites do not talk to each other, and what the cloud says takes a while to come. So within a window that is no longer
+than this while, the sites may go on one after the other, and the cloud last; every node sees the same, in the same
+order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sim.clock import Clock
+from sim.nodes.lanes import Lane
+
+GROUP: Final = 16
+"""Sites in one part."""
+SHORTEST_S: Final = 0.001
+"""With shorter windows, changing parts costs more than it saves."""
+WHOLE_S: Final = 0.1
+"""Window of a fleet in one part."""
+
+
+class Parts:
+    """The queues of a run.
+
+    Args:
+        lanes: all lanes of the fleet.
+        whole: keep everything in one part.
+
+    Attributes:
+        queues: of every `GROUP` sites, in their order, and of the cloud and everything else.
+        window_s: how far a part may be ahead of the others.
+    """
+
+    def __init__(self, clock: Clock, sites: int, lanes: Iterable[Lane], *, whole: bool) -> None:
+        links = {lane.link for lane in lanes if lane.src.site < 0}
+        self.window_s = min((link.model.latency_s - link.model.jitter_s for link in links), default=WHOLE_S)
+        if whole or sites <= GROUP or self.window_s < SHORTEST_S:
+            self.window_s, sites = WHOLE_S, 0
+        self.queues: list[list[Any]] = [*([] for _ in range(0, sites, GROUP)), clock.queue]
+
+    def number(self, site: int) -> int:
+        """The part of a site; the cloud is site -1."""
+        return site // GROUP if site >= 0 and len(self.queues) > 1 else len(self.queues) - 1
