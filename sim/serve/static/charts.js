@@ -9,7 +9,12 @@ export function chart(place, {curves, until, low = 0, high, shown, bands, label}
   const width = place.clientWidth, x = (t) => LEFT + (width - LEFT - RIGHT) * Math.min(1, t / Math.max(until, 1e-9));
   const y = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.min(high, Math.max(low, v)) - low) / (high - low || 1));
   const svg = drawn("svg", {viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label});
-  for (const band of bands) svg.append(...strip(band, x, until));
+  let free = LEFT;
+  for (const band of bands) {
+    const left = x(band.from), wide = Math.max(2, x(band.to ?? until) - left), room = 6.2 * band.name.length;
+    svg.append(drawn("rect", {class: "band", x: left, y: TOP, width: wide, height: HEIGHT - TOP - BOTTOM}, drawn("title", {text: band.name})));
+    if (left >= free && left + room < width) { svg.append(drawn("text", {class: "cause", x: left, y: TOP - 5, text: band.name})); free = left + room + 4; }
+  }
   for (const share of [0, 0.5, 1]) {
     const value = low + share * (high - low);
     svg.append(drawn("path", {class: "grid", d: `M${LEFT} ${y(value)}H${width - RIGHT}`}), drawn("text", {class: "tick end", x: LEFT - 6, y: y(value) + 4, text: shown(value)}));
@@ -23,13 +28,6 @@ export function chart(place, {curves, until, low = 0, high, shown, bands, label}
     if (look === "strong") svg.append(drawn("circle", {class: "head", r: 3.5, cx: x(points.at(-1)[0]), cy: y(points.at(-1)[1])}));
   }
   place.replaceChildren(svg);
-}
-
-function strip({from, to, name}, x, until) {
-  const left = x(from), wide = Math.max(2, x(to ?? until) - left);
-  const found = [drawn("rect", {class: "band", x: left, y: TOP, width: wide, height: HEIGHT - TOP - BOTTOM}, drawn("title", {text: name}))];
-  if (wide > 6 * name.length) found.push(drawn("text", {class: "cause", x: left + 4, y: TOP - 5, text: name}));
-  return found;
 }
 
 function moments(until, most) {

@@ -87,7 +87,8 @@ function told() {
   if (!node) { if (tick.status === "running") tell("told", "Click a node to see what it does, and to break it."); return undefined; }
   const did = [node.role, node.state];
   if (node.role === "camera") did.push(`${count(node.captured)} captured`);
-  did.push(`${count(node.sent)} sent (${bytes(node.bytesUp)})`, `${count(node.received)} received (${bytes(node.bytesDown)})`, `busy ${node.busy.toFixed(1)} s`);
+  did.push(`${count(node.sent)} sent (${bytes(node.bytesUp)})`, `${count(node.received)} received (${bytes(node.bytesDown)})`);
+  if (node.busy > 0.05) did.push(`busy ${node.busy.toFixed(1)} s`);
   if (node.backlog > 0.001) did.push(`${(1000 * node.backlog).toFixed(0)} ms behind`);
   if (node.faults.length) did.push(`faults: ${node.faults.map((fault) => fault.kind).join(", ")}`);
   return tell("told", `${node.name}: ${did.join(" · ")}`);

@@ -9,6 +9,8 @@ const GLYPHS = {
   cloud: "M-8 7A5 5 0 0 1-8.500-3 7 7 0 0 1 5-5 6 6 0 0 1 7 7z",
 };
 
+const SEVERED = new Set(["cut", "partition"]);
+
 export class FleetMap {
   /** `choose` is called with the node that a person picks. */
   constructor(stage, choose) {
@@ -45,7 +47,9 @@ export class FleetMap {
       was.mark.setAttribute("aria-label", `${node.name}, ${node.role}, ${node.state}`);
       was.mark.setAttribute("aria-pressed", this.chosen === node.name);
     });
-    const broken = new Set([...run.faults.values()].flatMap((fault) => fault.targets.filter((target) => target.includes("->"))));
+    const broken = new Map();
+    for (const fault of run.faults.values())
+      for (const target of fault.targets) if (target.includes("->") && broken.get(target) !== "cut") broken.set(target, SEVERED.has(fault.kind) ? "cut" : "hurt");
     for (const edge of this.edges) this.#traffic(run, edge, broken);
   }
 
@@ -73,8 +77,9 @@ export class FleetMap {
     let rate = 0, waiting = 0;
     for (const flow of edge.flows) { rate += flow.rate; waiting += flow.waiting; }
     const width = Math.round(2 * Math.min(this.few ? 8 : 3, (this.few ? 1.5 : 0.5) + (this.few ? 1.4 : 0.5) * Math.log10(1 + rate))) / 2;
-    const cut = broken.size && edge.names.some((name) => broken.has(name)), down = run.nodes[edge.low].state === "failed" || run.nodes[edge.high].state === "failed";
-    const look = `link${cut ? " cut" : down ? " down" : waiting > 2 ? " full" : ""}`;
+    const harm = edge.names.map((name) => broken.get(name)).sort()[0], down = run.nodes[edge.low].state === "failed" || run.nodes[edge.high].state === "failed";
+    const look = `link${harm ? ` ${harm}` : down ? " down" : waiting > 2 ? " full" : ""}`;
+    edge.severed = harm === "cut";
     if (edge.look !== look) { edge.look = look; edge.line.setAttribute("class", look); }
     if (edge.width !== width) { edge.width = width; edge.line.style.strokeWidth = width; }
   }

@@ -24,7 +24,7 @@ export class Traffic {
     for (const flow of moving) {
       for (let k = 0; k < Math.min(6, flow.newMessages); k += 1) {
         if (Math.random() > each || this.dots.length >= MOST) continue;
-        this.dots.push({edge: flow.edge, up: flow.src === flow.edge.low, start: now + Math.random() * everyMs});
+        this.dots.push({edge: flow.edge, up: flow.src === flow.edge.low, severed: flow.edge.severed, start: now + Math.random() * everyMs});
       }
     }
     for (const one of run.fresh.slice(-40)) this.#verdict(run, one, now + Math.random() * everyMs);
@@ -47,9 +47,10 @@ export class Traffic {
     const size = map.few ? 3 : 1.6;
     for (const dot of this.dots) {
       if (now < dot.start) continue;
-      const t = (now - dot.start) / TRIP_MS, [x, y] = along(dot.edge.path, dot.up ? t : 1 - t);
-      pen.fillStyle = dot.up ? this.colours.up : this.colours.down;
-      pen.globalAlpha = Math.min(1, 4 * t, 4 * (1 - t));
+      // On a cut link nobody gets further than half the way.
+      const t = (dot.severed ? 0.5 : 1) * (now - dot.start) / TRIP_MS, [x, y] = along(dot.edge.path, dot.up ? t : 1 - t);
+      pen.fillStyle = dot.severed ? this.colours.wrong : dot.up ? this.colours.up : this.colours.down;
+      pen.globalAlpha = Math.min(1, 4 * t, 4 * ((dot.severed ? 0.5 : 1) - t));
       pen.beginPath(); pen.arc(x, y, size, 0, 7); pen.fill();
     }
     this.rings = this.rings.filter((ring) => now < ring.start + RING_MS && map.places[ring.index]);
