@@ -12,6 +12,7 @@ TITLES = {
     "main_job": "The main job",
     "sweep": "Sweeps",
     "faults": "Faults",
+    "garbage": "Garbage thrown at a fleet",
     "serve": "The page of a run",
     "live": "Live runs and separate processes",
 }

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -23,17 +23,21 @@ NO_PLUGINS: Final = "FOGFLEET_NO_PLUGINS"
 """Set this variable in the environment to run without what other packages add."""
 
 
+STRICT: Final = ConfigDict(
+    frozen=True,
+    strict=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    serialize_by_alias=True,
+)
+"""How whatever a person writes in a scenario is read."""
+
+
 class Plugin(BaseModel):
     """A frozen, strict set of parameters with a behaviour. Subclasses declare `kind: Literal["name"]`, no default."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        serialize_by_alias=True,
-    )
+    model_config = STRICT
 
     @classmethod
     def name(cls) -> str:
@@ -129,6 +133,7 @@ class Registry(Mapping[str, type[Thing]], Generic[Thing]):
             raise ImportError(f"{name} cannot be used: {type(error).__name__}: {error}") from error
         finally:
             sys.path.remove(here)
+        self.sources[name] = _home(module)
         fields: dict[str, Any] = {"kind": (Literal[name], ...)}
         return create_model(thing.__name__, __base__=thing, __doc__=thing.__doc__, **fields)
 
@@ -149,6 +154,14 @@ class Registry(Mapping[str, type[Thing]], Generic[Thing]):
             )
         self._things[name] = thing
         self.sources[name] = source
+
+
+def _home(module: str) -> Source:
+    """The distribution of an imported module, or its file where it belongs to none."""
+    names = packages_distributions().get(module.partition(".")[0])
+    if names:
+        return Source(names[0], version(names[0]))
+    return Source(f"{Path(sys.modules[module].__file__ or module).name}, of no distribution", "")
 
 
 def _source(plugin: EntryPoint) -> Source:

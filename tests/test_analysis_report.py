@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as html_module
 import json
 import re
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis import load, plots, report, run_report
-from analysis.figures import traffic
+from analysis.figures import timing, traffic
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,33 @@ def test_figures_and_tables_lie_beside(folder: Path, html: str) -> None:
     curve = pd.read_csv(folder / "tables" / "threshold_curve.csv")
     assert list(curve.payload_bytes) == [row["payload_bytes"] for row in load.run(folder).summary["curve"]]
     assert not list(folder.rglob("*.partial"))
+
+
+def test_the_timeline_has_a_line_a_fault_and_target_under_accuracy_and_bytes(folder: Path, html: str) -> None:
+    drawn = html_module.unescape((folder / "figures" / "faults.svg").read_text())
+    for text in (
+        "right, by time of capture",
+        "bytes a second",
+        "crash \u00b7 cam.3",
+        "jam \u00b7 cam\u202f\u2192\u202fgw",
+    ):
+        assert text in drawn, text
+
+
+def test_a_timeline_of_very_many_faults_shows_every_kind() -> None:
+    rows = pd.DataFrame(
+        {"kind": [f"kind-{n % 30}" for n in range(90)], "target": [f"site-0/cam.{n}" for n in range(90)]}
+    )
+    lanes = timing._lanes(rows)
+    assert len(lanes) == timing.MOST_LANES and "others" in lanes
+    assert sum(len(part) for part in lanes.values()) == 90
+    few = rows.head(3)
+    assert list(timing._lanes(few)) == ["kind-0 \u00b7 cam.0", "kind-1 \u00b7 cam.1", "kind-2 \u00b7 cam.2"]
+
+
+def test_times_under_fault_are_joined_where_they_overlap() -> None:
+    rows = pd.DataFrame({"start_s": [5.0, 1.0, 2.0, 30.0, 8.0], "end_s": [6.0, 3.0, 4.0, np.nan, 8.0]})
+    assert timing._spans(rows, 40.0) == [(1.0, 4.0), (5.0, 6.0), (30.0, 40.0)]
 
 
 def test_same_folder_same_bytes(folder: Path, html: str, tmp_path: Path) -> None:

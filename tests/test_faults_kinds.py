@@ -195,6 +195,13 @@ def test_the_fault_stands_on_every_message_that_it_touched(tmp_path: Path) -> No
     assert rows[rows.src == "cam.1"].fault.isna().all()
 
 
+def test_what_waits_at_the_door_of_a_paused_node_names_the_fault(tmp_path: Path) -> None:
+    run("{id: late, kind: pause, target: gw, at: 3900 ms, for: 700 ms}", messages=tmp_path / "m.parquet")
+    rows = pd.read_parquet(tmp_path / "m.parquet")
+    held = rows[(rows.dst == "gw") & (rows["sample"] == 4)]
+    assert len(held) >= 3 and (held.fault == "late").all()
+
+
 def test_a_slower_link_serialises_longer_to_the_microsecond(tmp_path: Path) -> None:
     def times(*entries: str) -> pd.DataFrame:
         run(*entries, messages=tmp_path / "m.parquet", overrides=["links.cam->gw.jitter=0 ms"])

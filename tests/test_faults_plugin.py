@@ -5,14 +5,18 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fault_kit import TEXT, decisions, run
 
 from sim import scenario
+from sim.cli.app import app
 from sim.errors import ScenarioError, SetupError
 from sim.faults import Kinds, known
 
@@ -28,24 +32,30 @@ def block(language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The guide's own package, built and installed into a folder of its own."""
-    source, target = tmp_path_factory.mktemp("fogfleet-jam"), tmp_path_factory.mktemp("site")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment, in which FogFleet is and the guide's own package, built and installed."""
+    source, target = tmp_path_factory.mktemp("fogfleet-jam"), tmp_path_factory.mktemp("environment")
+    venv.create(target, symlinks=True)
+    python = target / "bin" / "python"
+    (packages,) = target.glob("lib/python*/site-packages")
+    root = Path(__file__).parent.parent
+    (packages / "fogfleet-here.pth").write_text(f"{root}\n{sysconfig.get_path('purelib')}\n")
     (source / "pyproject.toml").write_text(
         block("toml") + '\n[tool.hatch.build.targets.wheel]\nonly-include = ["jam.py"]\n'
     )
     (source / "jam.py").write_text(block("python"))
-    command = ["-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
+    command = ["-m", "pip", "--python", str(python), "install", "-qq", "--no-deps", "--no-build-isolation", str(source)]
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
-    return target
+    assert (packages / "jam.py").is_file()
+    return python
 
 
-def fogfleet(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process that finds the installed package."""
+def fogfleet(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in that environment."""
     code = "import sys; from sim.cli import main; sys.argv[0] = 'fogfleet'; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(site)},
+        [str(python), "-c", code, *arguments], capture_output=True, text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )  # fmt: skip
 
 
@@ -55,20 +65,20 @@ def test_the_package_of_the_guide_is_about_twenty_lines() -> None:
     assert all("import" not in line or "sim.plugin" in line or "typing" in line for line in lines)
 
 
-def test_an_installed_package_is_listed_validated_in_the_schema_run_and_named(site: Path, tmp_path: Path) -> None:
-    listed = fogfleet(site, "faults", "jam")
+def test_an_installed_package_is_listed_validated_in_the_schema_run_and_named(fresh: Path, tmp_path: Path) -> None:
+    listed = fogfleet(fresh, "faults", "jam")
     assert listed.returncode == 0 and "How much later" in listed.stdout, listed.stderr
-    assert '"fault-jam"' in fogfleet(site, "schema").stdout
+    assert '"fault-jam"' in fogfleet(fresh, "schema").stdout
     fine, wrong = tmp_path / "fine.yaml", tmp_path / "wrong.yaml"
     fine.write_text(f"{TEXT}faults: [{{kind: jam, target: cam->gw, wait: 20 ms}}]\n")
     wrong.write_text(f"{TEXT}faults: [{{kind: jam, target: cam->gw, weight: 20 ms}}]\n")
-    answer = fogfleet(site, "validate", str(wrong))
+    answer = fogfleet(fresh, "validate", str(wrong))
     assert answer.returncode == 3 and "did you mean 'wait'" in answer.stderr
-    ran = fogfleet(site, "run", str(fine), "--mode", "virtual", "-o", str(tmp_path / "runs"))
+    ran = fogfleet(fresh, "run", str(fine), "--mode", "virtual", "-o", str(tmp_path / "runs"))
     assert ran.returncode == 0, ran.stderr
     record = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())
     assert record["plugins"] == {"jam": "fogfleet-jam 0.1.0"}
-    without = fogfleet(site, "--no-plugins", "validate", str(fine))
+    without = fogfleet(fresh, "--no-plugins", "validate", str(fine))
     assert without.returncode == 3 and "no fault kind 'jam'" in without.stderr
 
 
@@ -95,6 +105,17 @@ def test_a_kind_by_its_import_name() -> None:
     outcome = run(wanted=wanted)
     assert outcome.log.tally(fate="lost:malformed").messages > 5
     assert decisions(outcome) == decisions(run(wanted=wanted)) != decisions(run())
+
+
+def test_a_kind_by_its_import_name_is_told_validated_and_named_in_the_record(module: Path) -> None:
+    told = CliRunner().invoke(app, ["faults", "jam_here:Jam"])
+    assert told.exit_code == 0 and "How much later" in told.output
+    path = module / "jammed.yaml"
+    path.write_text(f"{TEXT}faults: [{{kind: 'jam_here:Jam', target: cam->gw}}]\n")
+    ran = CliRunner().invoke(app, ["run", str(path), "--mode", "virtual", "-o", "runs"])
+    assert ran.exit_code == 0, ran.output
+    record = json.loads(next((module / "runs").rglob("run.json")).read_text())
+    assert record["plugins"] == {"jam_here:Jam": "jam_here.py, of no distribution"}
 
 
 @pytest.mark.usefixtures("module")

@@ -212,7 +212,7 @@ def test_yaml_means_what_people_mean() -> None:
 def test_a_scenario_cannot_be_changed() -> None:
     scenario = valid(SMALL)
     with pytest.raises(ValueError, match="frozen"):
-        scenario.seed = 3  # type: ignore[misc]
+        scenario.seed = 3
 
 
 @pytest.mark.parametrize(

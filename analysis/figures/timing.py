@@ -107,7 +107,7 @@ def group_of(nodes: pd.Series[str]) -> pd.Series[str]:
 
 
 def faults(run: Run) -> Plot | None:
-    """What was injected when, beside accuracy and messages under way at that time."""
+    """What was injected when, under accuracy and bytes at that time."""
     rows = run.faults.dropna(subset=["start_s"])
     if rows.empty:
         return None
@@ -115,19 +115,18 @@ def faults(run: Run) -> Plot | None:
     colours = {kind: _FAULT_COLOURS[place % len(_FAULT_COLOURS)] for place, kind in enumerate(kinds)}
     end = end_of(run)
     lanes = _lanes(rows)
+    spans = _spans(rows, end)
 
     def draw(wide: bool) -> Drawing:
-        height = 3.1 + 0.2 * len(lanes)
-        drawing = Drawing(figure(wide, height, height + 0.6))
-        panels = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(6, 4, 1.5 + len(lanes)))
+        height = 3.0 + 0.19 * len(lanes)
+        drawing = Drawing(figure(wide, height, height + 0.4))
+        panels = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(6, 5, 1 + 1.1 * len(lanes)))
         _draw_accuracy(calm(panels[0]), run, end)
-        _draw_under_way(calm(panels[1]), run, end)
+        _draw_bytes(calm(panels[1]), run, end)
+        for panel in panels[:2]:
+            for start_s, end_s in spans:
+                panel.axvspan(start_s, end_s, color=LIGHT["red"], alpha=0.1, linewidth=0, zorder=0)
         _draw_lanes(drawing, calm(panels[2], "x"), lanes, colours, end)
-        for kind in kinds[: len(_FAULT_COLOURS)]:
-            panels[2].barh(0, 0, color=colours[kind], label=kind)
-        panels[2].legend(
-            loc="upper left", bbox_to_anchor=(0, -0.22 - 0.3 / len(lanes)), ncols=6 if wide else 3, handlelength=1
-        )
         panels[2].set_xlim(0, end)
         panels[2].xaxis.set_major_formatter(lambda value, _place: words.seconds(value))
         return drawing
@@ -136,10 +135,10 @@ def faults(run: Run) -> Plot | None:
     return Plot(
         "faults",
         "Faults over time",
-        "Below, each bar or tick is one injection, from when it began until it healed. Above, in the same time, how "
-        "many of the samples captured then were right (a dropped sample counts as wrong) and how many messages were "
-        "under way. A dip over a bar is what that fault cost.",
-        f"Timeline of {len(rows)} injections. {listed}.",
+        "Below, a line a fault and its target: each bar or tick is one injection, from when it began until it healed. "
+        "Above, in the same time (tinted while any fault was in force), how many of the samples captured then were "
+        "right (a dropped sample counts as wrong) and what was sent. A dip over a bar is what that fault cost.",
+        f"Timeline of {len(rows)} injections, under accuracy and bytes. {listed}.",
         draw,
     )
 
@@ -154,10 +153,28 @@ def end_of(run: Run) -> float:
 
 
 def _lanes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Injections by target; by kind where there are too many targets to draw."""
-    column = "target" if rows.target.nunique() <= MOST_LANES else "kind"
-    groups = {str(name): part for name, part in rows.groupby(column, observed=True)}
-    return {name: groups[name] for name in sorted(groups, key=words.natural)[:MOST_LANES]}
+    """Injections by kind and target; by kind alone where these are too many to draw, the rarest kinds together."""
+    target = rows.target.astype(str)
+    if target.str.startswith("site-0/").eq(target.str.contains("/")).all():  # one site: it goes without saying
+        target = target.str.removeprefix("site-0/")
+    name = rows.kind.astype(str) + " \u00b7 " + target.str.replace("->", "\u202f\u2192\u202f")
+    if name.nunique() > MOST_LANES:
+        often = rows.kind.value_counts().index[: MOST_LANES - 1]
+        name = rows.kind.astype(str).where(rows.kind.isin(often), "others")
+    groups = {str(lane): part for lane, part in rows.groupby(name, observed=True)}
+    return {lane: groups[lane] for lane in sorted(groups, key=words.natural)}
+
+
+def _spans(rows: pd.DataFrame, end: float) -> list[tuple[float, float]]:
+    """When any fault was in force, without overlaps; what lasted for no time is left out."""
+    found: list[tuple[float, float]] = []
+    ends = rows.end_s.where(np.isfinite(rows.end_s), end)
+    for start_s, end_s in sorted(zip(rows.start_s, ends, strict=True)):
+        if found and start_s <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end_s))
+        elif end_s > start_s:
+            found.append((start_s, end_s))
+    return found
 
 
 def _draw_lanes(
@@ -188,19 +205,20 @@ def _draw_accuracy(axes: Axes, run: Run, end: float) -> None:
     axes.set_title("right, by time of capture")
 
 
-def _draw_under_way(axes: Axes, run: Run, end: float) -> None:
-    frame = run.messages[["sent_s", "arrived_s"]].dropna()
-    times = np.concatenate([frame.arrived_s.to_numpy(), frame.sent_s.to_numpy()])
-    change = np.repeat([-1, 1], len(frame))
-    order = np.argsort(times, kind="stable")
-    slots = 400
-    slot = np.clip((times[order] / end * slots).astype(int), 0, slots - 1)
-    most = np.zeros(slots)
-    np.maximum.at(most, slot, np.cumsum(change[order]))
-    axes.fill_between(np.linspace(0, end, slots), most, step="post", color=LIGHT["blue"], alpha=0.55, linewidth=0)
+def _draw_bytes(axes: Axes, run: Run, end: float) -> None:
+    """Bytes a second by time of sending: the payload, and with everything around it."""
+    frame = run.messages[["sent_s", "payload_bytes", "header_bytes", "mqtt_bytes"]].dropna()
+    bins = max(4, min(BINS, run.decisions.captured_s.nunique() // 6))
+    edges = np.linspace(0, end, bins + 1)
+    payload = np.histogram(frame.sent_s, edges, weights=frame.payload_bytes)[0] / np.diff(edges)
+    around = np.histogram(frame.sent_s, edges, weights=frame.header_bytes + frame.mqtt_bytes)[0] / np.diff(edges)
+    axes.stairs(payload + around, edges, fill=True, color=LIGHT["sky"], alpha=0.5, label="with header and MQTT")
+    axes.stairs(payload, edges, fill=True, color=LIGHT["blue"], label="payload")
     axes.set_ylim(bottom=0)
-    axes.locator_params(axis="y", nbins=4, integer=True)
-    axes.set_title("most messages under way")
+    axes.locator_params(axis="y", nbins=4)
+    axes.yaxis.set_major_formatter(lambda value, _place: words.size(value))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2, handlelength=1, borderaxespad=0.1)
+    axes.set_title("bytes a second, by time of sending")
 
 
 def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,14 +14,17 @@ from sim.units import DURATION
 EXPECT_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "accuracy": "accuracy.overall",
+        "accuracy_under_fault": "faults.under.accuracy",
         "bytes": "bytes.per_device_per_sample.payload",
         "divergences": "divergences",
         "dropped": "samples.dropped",
+        "dropped_under_fault": "faults.under.dropped_share",
         "energy": "energy_j",
         "latency_p50": "latency_s.all.p50",
         "latency_p95": "latency_s.all.p95",
         "latency_p99": "latency_s.all.p99",
         "local_share": "exits.local",
+        "recovery": "faults.recovery_s.max",
         "battery_life": "energy.battery_life_s",
     }
 )
@@ -35,6 +38,7 @@ SUMMARY_SECTIONS = (
     "bytes",
     "energy",
     "eq1",
+    "faults",
     "latency_s",
     "lost",
     "policies",
@@ -94,4 +98,11 @@ def summary_key_problem(name: str) -> str:
     return f"no figure '{name[:40]}' in the summary{did_you_mean(name, known)}"
 
 
-_EXAMPLES = {"samples": "decided", "latency_s": "all.p95", "exits": "local", "eq1": "bytes", "lost": "link"}
+_EXAMPLES = {
+    "samples": "decided",
+    "latency_s": "all.p95",
+    "exits": "local",
+    "eq1": "bytes",
+    "lost": "link",
+    "faults": "under.accuracy",
+}

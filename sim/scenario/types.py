@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from sim import units
+from sim.registry import STRICT
 from sim.units import shown
 
 NAME_PATTERN = "^[a-z][a-z0-9-]{0,62}$"
@@ -23,14 +24,7 @@ MAX_INT = 2**53 - 1
 class Part(BaseModel):
     """A frozen, strict piece of a scenario without unknown keys; doc strings become editor help."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        serialize_by_alias=True,
-    )
+    model_config = STRICT
 
 
 def _quantity(dimension: units.Dimension) -> tuple[Any, ...]:

@@ -38,8 +38,8 @@ class Witness:
         self._pool = pool
         self._server: Server | None = pool.server
         self._keeps = keeps
-        self._seen: set[Parcel] = set()
-        self._discarded: set[Parcel] = set()
+        self._seen: set[int] = set()  # hashes, as every message of a run is in it
+        self._discarded: set[int] = set()
         self._missed: Counter[Parcel] = Counter()
         self._at_a_stop: list[Parcel] = []
         self._unproven: set[int] = set()
@@ -95,8 +95,9 @@ class Witness:
         if self._missed[key]:  # it went out with another one's copy while this one was away
             self._missed[key] -= 1
             return self._pool.take(*key, 0.0) or expected
-        self._seen.add(key)
-        if key not in self._discarded or self._pool.recall(*key):
+        seen = hash(key)
+        self._seen.add(seen)
+        if seen not in self._discarded or self._pool.recall(*key):
             return self._pool.take(*key, patience_s)
         # The same bytes were written off before (a copy, a replay) and have come since: which of the two is which?
         return self._pool.take(*key, 0.0) or expected
@@ -107,8 +108,8 @@ class Witness:
         if self._missed[key]:
             self._missed[key] -= 1
             return
-        self._seen.add(key)
-        self._discarded.add(key)
+        self._seen.add(hash(key))
+        self._discarded.add(hash(key))
         self._pool.discard(receiver, topic, payload)
 
     def leftovers(self, patience_s: float) -> int:
@@ -118,7 +119,7 @@ class Witness:
         happened = any(self.record.values())
         self._pool.leftovers(min(patience_s, AFTERMATH_S) if happened else patience_s)
         more = list(self._pool.unclaimed())
-        twice = sum(entry in self._seen for entry in more)
+        twice = sum(hash(entry) in self._seen for entry in more)
         self.record |= {"delivered_twice": twice, "lost_by_the_broker": self._pool.owed()}
         return len(more) - twice
 
@@ -135,7 +136,9 @@ class Witness:
         self._kills += 1
         if self._kills == 1:
             self.record["kills"] += 1
-            self._seen.update(self._missed)  # what is not acknowledged is sent again, and then its receiver may be back
+            self._seen.update(
+                map(hash, self._missed)
+            )  # what is not acknowledged is sent again, and then its receiver may be back
             self._pool.announce_outage()
             self._own().kill()
 
@@ -227,7 +230,7 @@ class Witness:
         if self._pauses:  # what stands before the broker may find its receiver gone, or back again
             lost = [parcel for parcel in self._at_a_stop if parcel[0] in clients]
             self._missed.update(lost)
-            self._seen.update(lost)
+            self._seen.update(map(hash, lost))
         elif not self._kills:
             self._settle(arriving)
         self._away.update(clients)

@@ -14,7 +14,7 @@ from brokers.api import Counters
 from sim.ddnn import Inference
 from sim.meter import battery_life_s, energy_j
 from sim.nodes.node import Node
-from sim.world import curve, summary
+from sim.world import curve, summary, under_fault
 from sim.world.fleet import site_name
 from sim.world.play import Outcome
 from sim.world.prepare import Prepared
@@ -141,7 +141,8 @@ def figures(
 ) -> dict[str, Any]:
     """What was measured in a run: samples, accuracy, bytes, latency, losses, energy and money."""
     scenario, plan = prepared.scenario, prepared.plan
-    entries = [entry for _, _, entry in outcome.book.entries()]
+    numbered = outcome.book.entries()
+    entries = [entry for _, _, entry in numbered]
     raw_bytes = int(np.prod(prepared.dataset.images.shape[2:]))
     equation = summary.equation_1(
         plan,
@@ -163,6 +164,7 @@ def figures(
         "eq1": equation,
         "latency_s": summary.latency(entries),
         "lost": summary.losses(outcome.log),
+        **({"faults": under_fault.figures(outcome.faults, numbered)} if scenario.faults or outcome.faults.rows else {}),
         "divergences": outcome.divergences,
         "unasked": outcome.unasked,
         "energy_j": sum(row["energy_j"] for row in rows),
