@@ -232,8 +232,8 @@ def sweep(folder: Path | str) -> Sweep:
 # What a sweep's index holds besides the varied values: the summary, flattened.
 _RESULTS: Final = frozenset((
     "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy", "energy_j", "eq1", "exit_share",
-    "exits", "expect", "expect_met", "latency_s", "lost", "mode", "network", "samples", "scenario", "schema", "summary",
-    "thresholds", "topology", "unasked", "virtual_s", "wall_s",
+    "exits", "expect", "expect_met", "latency_s", "lost", "mode", "network", "replicates", "samples", "scenario",
+    "schema", "summary", "thresholds", "topology", "unasked", "virtual_s", "wall_s",
 ))  # fmt: skip
 _BOOKKEEPING: Final = frozenset(
     ("point", "key", "status", "seed", "down", "down_count", "error", "folder", "reason", "attempts")

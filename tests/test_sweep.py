@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import sweep_kit
 
+from analysis import load
+from analysis.points import points_of
 from brokers.memory import MemoryCarrier
 from sim import world
 from sim.errors import SetupError, UsageError
@@ -231,6 +233,13 @@ def test_replications_have_a_mean_and_students_interval(tmp_path: Path) -> None:
     assert len(set(lost)) > 1
     assert found[0]["lost.loss.mean"] == pytest.approx(mean)
     assert found[0]["lost.loss.ci95"] == pytest.approx(2.776445 * deviation / 5**0.5)
+    told = rows(result.folder)
+    assert [row["replicates.seeds"] for row in told] == [5] * 10
+    assert {row["replicates.lost.loss.mean"] for row in told if row["mqtt.qos"] == 0} == {found[0]["lost.loss.mean"]}
+    drawn = points_of(load.sweep(result.folder)).frame.set_index("mqtt.qos")
+    for row in found:
+        assert drawn.accuracy[row["mqtt.qos"]] == pytest.approx(row["accuracy.overall.mean"])
+        assert drawn.accuracy_half[row["mqtt.qos"]] == pytest.approx(row["accuracy.overall.ci95"])
     single = replicates(pq.read_table(result.folder / TABLE).slice(0, 1), ["mqtt.qos", "seed"]).to_pylist()
     assert single[0]["lost.loss.ci95"] is None
 

@@ -25,6 +25,7 @@ from sim.sweep.store import COMPLETE, FAILED, Record
 INDEX: Final = "index.parquet"
 REPLICATES: Final = "replicates.parquet"
 
+REPLICATED: Final = "replicates."
 DOWN_COUNT: Final = "down_count"
 _FIRST: Final = ("point", "key", "status", "seed")
 _ERROR: Final = "error"
@@ -54,9 +55,21 @@ def table(found: Sequence[Row], varied: Sequence[str]) -> pa.Table:
     """
     ordered = sorted(found, key=lambda row: int(row["point"]))
     first = [*_FIRST, *_settings(varied)]
-    figures = sorted({name for row in ordered for name in row} - {*first, _ERROR})
+    figures = sorted({name for row in ordered for name in row if not name.startswith(REPLICATED)} - {*first, _ERROR})
     last = [_ERROR] if any(row["status"] == FAILED for row in ordered) else []
     return pa.table({name: column([_value(row, name) for row in ordered]) for name in [*first, *figures, *last]})
+
+
+def with_replicates(index: pa.Table, found: pa.Table, varied: Sequence[str]) -> pa.Table:
+    """The index with what `replicates` tells of each point's setting, in columns `replicates.<name>`."""
+    keys = _settings(varied)
+    told = {tuple(row[key] for key in keys): row for row in found.to_pylist()}
+    points = index.select(["point", *keys]).to_pylist()
+    of_points = [told.get(tuple(row[key] for key in keys), {}) for row in points]
+    for name in found.column_names:
+        if name not in keys:
+            index = index.append_column(REPLICATED + name, column([row.get(name) for row in of_points]))
+    return index
 
 
 def _value(row: Row, name: str) -> Any:
@@ -95,7 +108,8 @@ def replicates(index: pa.Table, varied: Sequence[str]) -> pa.Table:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in found:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
-    figures = [name for name in index.column_names if name not in {*_FIRST, _ERROR, *keys}]
+    left_out = {*_FIRST, _ERROR, *keys}
+    figures = [name for name in index.column_names if name not in left_out and not name.startswith(REPLICATED)]
     out = [_replicate(dict(zip(keys, key, strict=True)), group, figures) for key, group in groups.items()]
     names = list(out[0]) if out else []
     return pa.table({name: column([row[name] for row in out]) for name in names})

@@ -81,8 +81,10 @@ class About:
 
 
 def write_tables(folder: Folder, rows: Sequence[index.Row], varied: Sequence[str]) -> None:
-    """Writes `index.parquet`, and `replicates.parquet` where seeds vary."""
+    """Writes `index.parquet`, and where seeds vary `replicates.parquet`; the index then tells of these too."""
     found = index.table(rows, varied)
-    index.write(found, folder.path / index.INDEX)
     if SEED in varied:
-        index.write(index.replicates(found, varied), folder.path / index.REPLICATES)
+        replicates = index.replicates(found, varied)
+        index.write(replicates, folder.path / index.REPLICATES)
+        found = index.with_replicates(found, replicates, varied)
+    index.write(found, folder.path / index.INDEX)
