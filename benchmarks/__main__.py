@@ -10,6 +10,7 @@ from benchmarks.table import as_json, show
 
 TITLES = {
     "main_job": "The main job",
+    "ddnn": "The network",
     "sweep": "Sweeps",
     "faults": "Faults",
     "garbage": "Garbage thrown at a fleet",

@@ -1,23 +1,24 @@
-"""Speed of training against a Python loop over cameras, and of tables against running the network again and again.
+"""The network's own figures: how fast it trains, how fast tables are, and what it is right about with cameras failed.
 
-    python benchmarks/ddnn.py [--epochs 5] [--runs 40] [--seeds 3]
-
-Both comparisons check that the results are the same: losses to float32 rounding, decisions to the bit. With seeds,
-accuracies on 2000 fresh samples with and without failout follow; that trains two networks a seed.
+Both comparisons of speed check that the results are the same: losses to float32 rounding, decisions to the bit.
+Accuracies are means over seeds on 2000 fresh samples, from stored networks where there are any (`fogfleet reproduce`
+stores the same ones); where the many networks of the pairs and of Fig. 8 are not stored, one seed has to do.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import sys
 import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.table import Row
 from sim.data.multiview import multiview
-from sim.ddnn import Inference, NetworkSpec, TrainSpec, obtain
+from sim.ddnn import Aggregate, Inference, NetworkSpec, Table, TrainSpec, obtain, stored, without
 from sim.ddnn import train as training_room
 from sim.ddnn.model import Blocks
 
@@ -26,8 +27,26 @@ import torch  # isort: skip  # after the training room, which tells its threads 
 if TYPE_CHECKING:
     from sim.data import Dataset
 
+SPEC = NetworkSpec(cameras=6)
+T = 0.8
+SEEDS = 3
+EPOCHS, FEW = 100, 5
 THRESHOLDS = tuple(round(t * 0.05, 2) for t in range(21))
 SUBSETS = [s for size in range(7) for s in itertools.combinations(range(6), size)]
+PAIRS = tuple(itertools.product(("max", "mean", "concat"), repeat=2))
+LETTERS = {"max": "MP", "mean": "AP", "concat": "CC"}
+
+
+def rows(runs: int = 40) -> Iterator[Row]:
+    """All rows. `runs`: combinations for which the network is run again, of 64 x 21."""
+    small = multiview(seed=0, train=680, test=171, cameras=6)
+    yield from _training(small)
+    yield from _tables(small, runs)
+    data = multiview(seed=0, train=680, test=2000, cameras=6)
+    yield from _thresholds(data)
+    yield from _failures(data)
+    yield from _added(data)
+    yield from _pairs(data)
 
 
 class Loop(torch.nn.Module):
@@ -56,68 +75,45 @@ class Loop(torch.nn.Module):
         return torch.cat([o[0] for o in outs], 1), torch.cat([o[1] for o in outs], 1)
 
 
-def training_speed(data: Dataset, epochs: int) -> None:
-    spec, training = NetworkSpec(cameras=6), TrainSpec(epochs=epochs)
-    seconds, losses = [], []
-    for looped in (False, True):
-        model = training_room.build(spec, training)
-        if looped:
-            model.device = Loop(model.device, spec)  # type: ignore[assignment]  # it is called alike
-        start = time.perf_counter()
-        with training_room.repeatable():
-            history = training_room.fit(model, training, data, None)
-        seconds.append(time.perf_counter() - start)
-        losses.append([row["loss"] for row in history])
-    worst = max(abs(a - b) for a, b in zip(*losses, strict=True))
-    _say(f"training, {epochs} epochs of {len(data.train)} samples on {training_room.THREADS} threads:")
-    _say(f"  all cameras in one grouped convolution {seconds[0]:.2f} s ({100 * seconds[0] / epochs:.1f} s for 100)")
-    _say(f"  a Python loop over cameras             {seconds[1]:.2f} s: {seconds[1] / seconds[0]:.2f}x slower")
-    _say(f"  losses {', '.join(f'{x:.4f}' for x in losses[0])}; they differ by {worst:.1e} at most")
+def _training(data: Dataset) -> Iterator[Row]:
+    seconds, _ = _fit(data, EPOCHS, looped=False)
+    what = f"training, {len(data.train)} samples, {EPOCHS} epochs, {training_room.THREADS} threads"
+    yield Row(what, f"{seconds:.1f} s", "<= 30 s", seconds <= 30)
+    grouped_s, grouped = _fit(data, FEW, looped=False)
+    looped_s, looped = _fit(data, FEW, looped=True)
+    ratio = looped_s / grouped_s
+    yield Row(f"a Python loop over cameras over that, {FEW} epochs", f"{ratio:.2f} x", "> 1 x", ratio > 1)
+    worst = max(abs(a - b) / a for a, b in zip(grouped, looped, strict=True))
+    yield Row("their losses differ by a share of (float32 rounding)", f"{worst:.0e}", "< 1e-3", worst < 1e-3)
 
 
-def table_speed(data: Dataset, runs: int) -> None:
-    network = obtain(NetworkSpec(cameras=6), TrainSpec(), data)
+def _fit(data: Dataset, epochs: int, *, looped: bool) -> tuple[float, list[float]]:
+    """Seconds and the loss of each epoch."""
+    training = TrainSpec(epochs=epochs)
+    model = training_room.build(SPEC, training)
+    if looped:
+        model.device = Loop(model.device, SPEC)  # type: ignore[assignment]  # it is called alike
+    start = time.perf_counter()
+    with training_room.repeatable():
+        history = training_room.fit(model, training, data, None)
+    return time.perf_counter() - start, [row["loss"] for row in history]
+
+
+def _tables(data: Dataset, runs: int) -> Iterator[Row]:
+    network = obtain(SPEC, TrainSpec(), data)
     start = time.perf_counter()
     table = network.inference(data).subset_table(data.test, SUBSETS)
     accuracy = {t: table.decide({"local": t}).accuracy for t in THRESHOLDS}
     seconds = time.perf_counter() - start
     combinations = [*itertools.product(range(64), THRESHOLDS)]
-    chosen = np.random.default_rng(0).choice(len(combinations), runs, replace=False)
+    chosen = [combinations[i] for i in np.random.default_rng(0).choice(len(combinations), runs, replace=False)]
     start = time.perf_counter()
-    again = [_run_again(network.inference(data), *combinations[i]) for i in chosen]
-    each = (time.perf_counter() - start) / runs
-    same = all(
-        accuracy[combinations[i][1]][combinations[i][0]] == value for i, value in zip(chosen, again, strict=True)
-    )
-    _say(f"64 subsets x 21 thresholds x {len(data.test)} samples:")
-    _say(f"  one table                       {seconds:.2f} s, the samples' device sections included")
-    _say(f"  the network run per combination {each:.3f} s each, {each * len(combinations):.0f} s for all: "
-         f"{each * len(combinations) / seconds:.0f}x slower; results {'the same' if same else 'DIFFER'}")  # fmt: skip
-
-
-def accuracies(seeds: int) -> None:
-    data = multiview(seed=0, train=680, test=2000, cameras=6)
-    for failout in (0.2, 0.0):
-        rows = [_figures(data, TrainSpec(seed=seed, failout=failout)) for seed in range(seeds)]
-        means = {name: np.mean([row[name] for row in rows]) for name in rows[0]}
-        _say(f"failout {failout}, T = 0.8, mean of {seeds} seeds on {len(data.test)} fresh samples:")
-        _say("  " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
-
-
-def _figures(data: Dataset, training: TrainSpec) -> dict[str, float]:
-    table = obtain(NetworkSpec(cameras=6), training, data).inference(data).subset_table(data.test, SUBSETS)
-    decided, everyone = table.decide({"local": 0.8}), table.subset(63)
-    assert everyone.local_predicted is not None
-    one_failed = [decided.accuracy[SUBSETS.index(s)] for s in SUBSETS if len(s) == 5]
-    return {
-        "local": float((everyone.local_predicted[:, 0] == everyone.labels).mean()),
-        "cloud": float((everyone.cloud_predicted == everyone.labels).mean()),
-        "overall": float(decided.accuracy[63]),
-        "local exits": float(decided.share("local")[63]),
-        "worst single failure": float(min(one_failed)),
-        "mean single failure": float(np.mean(one_failed)),
-        "all 64 subsets": float(decided.accuracy.mean()),
-    }
+    again = [_run_again(network.inference(data), *one) for one in chosen]
+    times = (time.perf_counter() - start) / runs * len(combinations) / seconds
+    same = sum(accuracy[t][subset] == value for (subset, t), value in zip(chosen, again, strict=True))
+    yield Row(f"64 subsets x 21 thresholds x {len(data.test)} samples as one table", f"{seconds:.2f} s")
+    yield Row("the network run for each combination over that", f"{times:.0f} x", ">= 100 x", times >= 100)
+    yield Row("combinations with the same accuracy to the bit", f"{same} of {runs}", f"{runs} of {runs}", same == runs)
 
 
 def _run_again(inference: Inference, subset: int, threshold: float) -> float:
@@ -125,18 +121,83 @@ def _run_again(inference: Inference, subset: int, threshold: float) -> float:
     return float(table.decide({"local": threshold}).accuracy[0])
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+@cache
+def _table(data: Dataset, spec: NetworkSpec, seed: int) -> Table:
+    return obtain(spec, TrainSpec(seed=seed), data).inference(data).table(data.test)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=0)
-    asked = parser.parse_args()
-    dataset = multiview(seed=0, train=680, test=171, cameras=6)
-    training_speed(dataset, asked.epochs)
-    table_speed(dataset, asked.runs)
-    if asked.seeds:
-        accuracies(asked.seeds)
+def _seeds(data: Dataset, specs: Sequence[NetworkSpec]) -> range:
+    """All seeds if their networks are stored, else the first."""
+    there = all(stored(spec, TrainSpec(seed=seed), data) for spec in specs for seed in range(SEEDS))
+    return range(SEEDS if there else 1)
+
+
+def _overall(data: Dataset, spec: NetworkSpec, seeds: range) -> float:
+    return float(np.mean([_table(data, spec, seed).decide({"local": T}).accuracy for seed in seeds]))
+
+
+def _thresholds(data: Dataset) -> Iterator[Row]:
+    """Some threshold lets most samples leave locally, for few bytes, at no loss."""
+    tables = [_table(data, SPEC, seed) for seed in range(SEEDS)]
+    found = []
+    for threshold in THRESHOLDS:
+        decided = [table.decide({"local": threshold}) for table in tables]
+        figures = [(d.accuracy, d.share("local"), t.payload_bytes(d)) for d, t in zip(decided, tables, strict=True)]
+        found.append((threshold, *np.mean(figures, axis=0).tolist()))
+    best, first, last = max(accuracy for _, accuracy, _, _ in found), found[0][2], found[-1][2]
+    span = f"{100 * first:.0f} to {100 * last:.0f} %"
+    yield Row(f"local exits over T from 0 to 1, {SEEDS} seeds", span, "0 to 100 %", (first, last) == (0, 1))
+    good = [one for one in found if one[2] >= 0.6 and one[3] <= 62]
+    threshold, accuracy, share, spent = max(good, key=lambda one: one[1])
+    behind = 100 * (best - accuracy)
+    what = f"T = {threshold:g}: {100 * share:.0f} % leave locally, {spent:.0f} B; behind the best"
+    yield Row(what, f"{behind:.2f} points", "<= 0.5, >= 60 %, <= 62 B", behind <= 0.5)
+
+
+def _failures(data: Dataset) -> Iterator[Row]:
+    means = {}
+    for failout in (0.2, 0.0):
+        tables = [
+            obtain(SPEC, TrainSpec(seed=seed, failout=failout), data).inference(data).subset_table(data.test, SUBSETS)
+            for seed in range(SEEDS)
+        ]
+        means[failout] = np.mean([table.decide({"local": T}).accuracy for table in tables], axis=0)
+    one_failed = [float(means[0.2][SUBSETS.index(s)]) for s in SUBSETS if len(s) == 5]
+    worst, mean = min(one_failed), float(np.mean(one_failed))
+    what = f"one camera failed, masked, the worst, {SEEDS} seeds"
+    yield Row(what, f"{100 * worst:.1f} %", ">= 94.5 %", worst >= 0.945)
+    yield Row("one camera failed, masked, on average", f"{100 * mean:.1f} %", ">= 95.5 %", mean >= 0.955)
+    with_it, without_it = (float(means[failout].mean()) for failout in (0.2, 0.0))
+    gain = 100 * (with_it - without_it)
+    what = f"all 64 subsets: failout {100 * with_it:.1f} %, none {100 * without_it:.1f} %; gain"
+    yield Row(what, f"{gain:.1f} points", ">= 4 points", gain >= 4)
+
+
+def _added(data: Dataset) -> Iterator[Row]:
+    """Cameras added from worst to best, a network for each number."""
+    alone = np.mean([_alone(_table(data, SPEC, seed)) for seed in range(SEEDS)], axis=0)
+    order = np.argsort(alone, kind="stable").tolist()
+    specs = [without(SPEC, order[count:]) for count in range(1, 7)]
+    seeds = _seeds(data, specs)
+    overall = [_overall(data, spec, seeds) for spec in specs]
+    told = " ".join(f"{100 * value:.1f}" for value in overall)
+    grows = all(after > before for before, after in pairwise(overall))
+    yield Row(f"one to six cameras, {len(seeds)} seeds", f"{told} %", "grows with each", grows)
+    gap = 100 * (overall[-1] - max(alone))
+    yield Row("six cameras above the best single one", f"{gap:.1f} points", ">= 20 points", gap >= 20)
+
+
+def _alone(table: Table) -> np.ndarray:
+    assert table.camera_predicted is not None
+    return (table.camera_predicted == table.labels[:, None]).mean(axis=0)
+
+
+def _pairs(data: Dataset) -> Iterator[Row]:
+    specs = {pair: NetworkSpec(cameras=6, aggregate=Aggregate(local=pair[0], cloud=pair[1])) for pair in PAIRS}
+    seeds = _seeds(data, list(specs.values()))
+    overall = {pair: _overall(data, spec, seeds) for pair, spec in specs.items()}
+    best = max(overall, key=lambda pair: overall[pair])
+    behind = 100 * (overall[best] - overall["max", "concat"])
+    name = "-".join(LETTERS[how] for how in best)
+    what = f"MP-CC behind the best of nine pairs, {name} ({100 * overall[best]:.1f} %), {len(seeds)} seeds"
+    yield Row(what, f"{behind:.1f} points", "<= 1 point", behind <= 1)
