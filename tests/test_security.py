@@ -271,6 +271,19 @@ def test_no_secret_reaches_a_run_folder_a_log_or_a_process_list(by_password: Har
 
 
 @pytest.mark.parametrize(
+    "words", ["sweep", "up", "serve", "watch", "node --node cam.0", "fuzz"], ids=lambda w: w.split()[0]
+)
+def test_every_command_refuses_a_password_in_the_url(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, *more = words.split()
+    result = CliRunner().invoke(app, [command, SIX, *more, "--broker", "mqtt://cam:hunter2@localhost:1883"])
+    assert result.exit_code == 4 and "may not hold a user or password" in result.stderr, result.output
+    assert "hunter2" not in result.output and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "mqtt://cam:hunter2@localhost:1883",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sim.cli import show
-from sim.cli.options import RUNS, format_option, scenario_argument, seed_option, set_option
+from sim.cli.options import RUNS, format_option, no_secret, scenario_argument, seed_option, set_option
 from sim.cli.runs import broker_option, conclude, speed_option
 
 run_option = click.option("--run", "token", metavar="TOKEN", help="The run's token in topics, eight characters or so.")
@@ -26,7 +26,9 @@ keepalive_option = click.option(
 @set_option
 @seed_option
 @click.option("--node", "name", required=True, metavar="NAME", help="Which: cam.3, site-0.cam.3, gw or cloud.")
-@click.option("--broker", required=True, metavar="URL", help="A running broker, e.g. mqtt://host:1883.")
+@click.option(
+    "--broker", required=True, metavar="URL", callback=no_secret, help="A running broker, e.g. mqtt://host:1883."
+)
 @run_option
 @keepalive_option
 def node(

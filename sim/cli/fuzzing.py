@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sim.cli import show
+from sim.cli.options import no_secret
 
 
 @click.command()
@@ -22,7 +23,7 @@ from sim.cli import show
     show_default=True,
     help="In lockstep each schedule also runs on a real broker, which is killed, paused and reset.",
 )
-@click.option("--broker", default="mosquitto", show_default=True, help="Which one in lockstep.")
+@click.option("--broker", default="mosquitto", show_default=True, callback=no_secret, help="Which one in lockstep.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the smallest failing scenario here.")
 def fuzz(scenario: Path | None, runs: int, seed: int, mode: str, broker: str, output: Path | None) -> None:
     """Try random faults, and check every invariant.

@@ -24,6 +24,15 @@ set_option = click.option(
 seed_option = click.option("--seed", type=click.IntRange(min=0), help="Use this seed instead of the scenario's.")
 
 
+def no_secret(_context: click.Context, _option: click.Parameter, choice: str) -> str:
+    """Refuses a broker's URL with a password in it, before anything can be written down."""
+    if "@" in choice:
+        from brokers.choose import check_choice
+
+        check_choice(choice)
+    return choice
+
+
 def format_option(*formats: str) -> Callable[[Command], Command]:
     """`--format` with these choices; the first is the default."""
     return click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from sim.cli import headline, show
-from sim.cli.options import RUNS, format_option, scenario_argument, seed_option, set_option
+from sim.cli.options import RUNS, format_option, no_secret, scenario_argument, seed_option, set_option
 
 if TYPE_CHECKING:
     from sim.world import Mode, RunResult
@@ -19,6 +19,7 @@ broker_option = click.option(
     default="auto",
     show_default=True,
     metavar="auto|mosquitto|embedded|URL",
+    callback=no_secret,
     help="Which broker carries the messages, except in virtual mode; mqtt://host:1883 names a running one.",
 )
 speed_option = click.option(
