@@ -148,6 +148,8 @@ def test_what_cannot_be_is_said_with_its_place(visitor: Visitor) -> None:
     assert "write one entry" in refused(422, "crash")["message"]
     assert "write one entry" in refused(422, "")["message"]
     assert "'cam.99'" in refused(409, "{kind: crash, target: cam.99}")["message"]
+    assert refused(422, "{kind: 'antigravity:Jam', target: cam.3}")["problems"][0]["place"] == "kind"
+    assert refused(422, "{kind: crash, target: cam.3, trace: /etc/passwd}")["problems"][0]["place"] == "trace"
     status, _, told = visitor.ask("DELETE", "/api/faults/nobody", **HEADER)
     assert status == 409 and "'nobody'" in told["error"]["message"]
     try:

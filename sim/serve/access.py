@@ -11,7 +11,7 @@ import ipaddress
 import re
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hmac import compare_digest
 
 from sim.errors import UsageError
@@ -30,7 +30,7 @@ def loopback(host: str) -> bool:
 class Access:
     """What a visitor has to show; `token` None lets every program of this machine in."""
 
-    token: str | None
+    token: str | None = field(repr=False)
 
     @classmethod
     def of(cls, host: str, wanted: bool, given: str | None = None) -> Access:

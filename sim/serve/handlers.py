@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -192,7 +192,18 @@ def read_entry(body: bytes) -> dict[str, Any]:
         raise RefusalError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(map(str, found)), "write it as in docs/faults.md", tuple(found)
         )
+    _check_reach(document.data)
     return document.data
+
+
+def _check_reach(entry: Mapping[str, Any]) -> None:
+    """Whoever holds the token may break the fleet, but neither import modules nor read files of this machine."""
+    for key, forbidden in (("kind", ":" in str(entry.get("kind"))), ("trace", "trace" in entry)):
+        if forbidden:
+            problem = Problem("fault", 0, 0, key, "modules and files of this machine can only be named in a scenario")
+            raise RefusalError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, problem.message, "put the fault into the scenario", (problem,)
+            )
 
 
 async def _asked(ask: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6, create_server, socket
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +40,7 @@ class Page:
     """
 
     address: str
-    url: str
+    url: str = field(repr=False)
     hub: Hub
 
 

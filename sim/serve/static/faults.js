@@ -8,7 +8,7 @@ const HEADER = "X-FogFleet-Token";
 
 export class Faults {
   constructor() {
-    this.kinds = new Map(); this.run = null; this.shown = ""; this.node = null;
+    this.kinds = new Map(); this.run = null; this.shown = ""; this.node = null; this.said = new Map();
     by("kind").addEventListener("change", () => this.#kind());
     for (const event of ["input", "change"]) by("inject").addEventListener(event, () => this.#yaml());
     by("target").addEventListener("input", () => this.#typed());
@@ -47,7 +47,7 @@ export class Faults {
     by("look-only").hidden = run.mode === "live";
     const rows = [...run.faults.values()];
     const key = rows.map((fault) => `${fault.id} ${fault.targets.length}`).join("\n") + live;
-    if (key !== this.shown) { this.shown = key; this.#list(rows, live); }
+    if (key !== this.shown) { this.shown = key; this.#list(rows, live); this.#say(rows); }
     for (const fault of rows) { const since = by(`since-${fault.id}`); if (since) since.textContent = `for ${clock(run.tick.time_s - fault.since)}`; }
   }
 
@@ -62,6 +62,14 @@ export class Faults {
       return element("li", {"data-id": fault.id}, element("div", {}, element("b", {text: fault.kind}), ` on ${whom}`, element("small", {}, element("span", {id: `since-${fault.id}`}), fault.by === "person" ? " · by hand" : " · of the scenario")), lift);
     }));
     if (!rows.length) by("active").append(element("li", {class: "none", text: "none: all is well"}));
+  }
+
+  /** Tells those who listen rather than look. */
+  #say(rows) {
+    const now = new Map(rows.map((fault) => [fault.id, `${fault.kind} on ${fault.targets.slice(0, 2).join(", ")}`]));
+    const began = [...now].filter(([id]) => !this.said.has(id)), ended = [...this.said].filter(([id]) => !now.has(id));
+    tell("news", began.map(([, text]) => `${text} begins.`).concat(ended.map(([, text]) => `${text} is over.`)).join(" "));
+    this.said = now;
   }
 
   #typed() {

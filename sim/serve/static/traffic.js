@@ -24,7 +24,7 @@ export class Traffic {
     for (const flow of moving) {
       for (let k = 0; k < Math.min(6, flow.newMessages); k += 1) {
         if (Math.random() > each || this.dots.length >= MOST) continue;
-        this.dots.push({edge: flow.edge, up: flow.src === flow.edge.low, severed: flow.edge.severed, start: now + Math.random() * everyMs});
+        this.dots.push({edge: flow.edge, edges: this.map.edges, up: flow.src === flow.edge.low, severed: flow.edge.severed, start: now + Math.random() * everyMs});
       }
     }
     for (const one of run.fresh.slice(-40)) this.#verdict(run, one, now + Math.random() * everyMs);
@@ -43,7 +43,7 @@ export class Traffic {
     const pen = canvas.getContext("2d");
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, map.width, map.height);
-    this.dots = this.dots.filter((dot) => now < dot.start + TRIP_MS && map.edges.includes(dot.edge));
+    this.dots = this.dots.filter((dot) => now < dot.start + TRIP_MS && dot.edges === map.edges);
     const size = map.few ? 3 : 1.6;
     for (const dot of this.dots) {
       if (now < dot.start) continue;
