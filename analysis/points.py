@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -61,6 +62,16 @@ class Points:
     def value(self, name: str, value: Any) -> str:
         """A value of the setting `name` as short text, with its unit."""
         return words.quantity(value, self.units.get(name, "")) if isinstance(value, int | float) else str(value)
+
+    def margins(self, *names: str) -> dict[tuple[Any, ...], str]:
+        """` (±0.6 points)`, half the 95 % confidence interval of accuracy, by the values of the settings `names`.
+
+        Only where these values are one setting, with replications.
+        """
+        keys = list(zip(*(self.frame[name] for name in names), strict=True))
+        once = Counter(keys)
+        halves = zip(keys, self.frame.accuracy_half, strict=True)
+        return {key: f" ({words.margin(half)})" for key, half in halves if once[key] == 1 and half >= 0}
 
     def told(self, row: Mapping[str, Any]) -> str:
         """The settings of one row in words: `T (local) = 0.8; down: cam.1, cam.3`."""

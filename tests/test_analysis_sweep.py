@@ -170,6 +170,21 @@ def test_two_settings_at_once_with_their_units(tmp_path: Path) -> None:
     assert texts == ["50\u202f%", "60\u202f%", "70\u202f%", "80\u202f%"]
 
 
+def test_cells_of_maps_tell_their_confidence(tmp_path: Path) -> None:
+    rows = [row("", 0.7 + 0.1 * s, seed=s, **{"a.b": x, "c.d": y}) for s in range(3) for x in (1, 2) for y in (3, 4)]
+    points = points_of(write_index(tmp_path / "pairs", rows))
+    margin = " (±24.8\u202fpoints)"
+    assert points.margins("a.b", "c.d") == dict.fromkeys([(1.0, 3.0), (1.0, 4.0), (2.0, 3.0), (2.0, 4.0)], margin)
+    assert points.margins("a.b") == {}, "a mean over other settings has no such interval"
+    drawn = pairs.pair_map(points)
+    assert drawn is not None
+    assert [text.endswith(margin) for texts in drawn.draw(True).hovers.values() for text in texts] == [True] * 4
+    down = [row(name, 0.7 + 0.1 * s, seed=s, **{"a.b": x}) for s in range(3) for x in (1, 2) for name in ("", "cam.0")]
+    heat = failures.heat_map(points_of(write_index(tmp_path / "failures", down)))
+    assert heat is not None
+    assert [text.endswith(margin) for texts in heat.draw(True).hovers.values() for text in texts] == [True] * 4
+
+
 def test_the_front_tells_its_bytes_beside_eq_1_and_raw(tmp_path: Path) -> None:
     per = "bytes.per_device_per_sample"
     parts = {

@@ -117,6 +117,7 @@ def _draw_members(axes: Axes, rows: list[tuple[str, ...]], cameras: list[str]) -
 
 def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, span: tuple[float, float], column: _Column) -> None:
     low, high = span
+    margins = column.points.margins("down", *([column.name] if column.name else []))
     for x, value in enumerate(table.columns):
         setting = column.told(value)
         for y, (down, accuracy) in enumerate(table[value].items()):
@@ -127,7 +128,8 @@ def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, span: tuple[f
                 y, 0.96, left=x - 0.48, height=0.92, color=LIGHT["blue"], alpha=round(0.06 + 0.9 * strength, 2)
             )
             cell.set_in_layout(False)  # hundreds of cells: the axes alone decide the layout
-            drawing.hover(cell, f"down: {short_names(str(down))}; {setting}: {words.percent(float(accuracy))}")
+            told = f"down: {short_names(str(down))}; {setting}: {words.percent(float(accuracy))}"
+            drawing.hover(cell, told + margins.get((down, value) if column.name else (down,), ""))
     axes.set_xlim(-0.5, len(table.columns) - 0.5)
     axes.set_xticks(range(len(table.columns)), [column.short(value) for value in table.columns])
     axes.xaxis.tick_top()

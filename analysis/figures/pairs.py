@@ -33,6 +33,7 @@ def pair_map(points: Points) -> Plot | None:
         return None
     cells = table.to_numpy(dtype=float)
     low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
+    margins = points.margins(rows, columns)
 
     def told(y: int, x: int) -> str:
         row, column = points.value(rows, table.index[y]), points.value(columns, table.columns[x])
@@ -44,9 +45,8 @@ def pair_map(points: Points) -> Plot | None:
         for y, x in np.argwhere(np.isfinite(cells)):
             accuracy = float(cells[y, x])
             strength = (accuracy - low) / (high - low) if high > low else 1.0
-            _draw_cell(
-                drawing, axes, (x, y), strength, words.percent(accuracy), f"{told(y, x)}: {words.percent(accuracy)}"
-            )
+            text, margin = words.percent(accuracy), margins.get((table.index[y], table.columns[x]), "")
+            _draw_cell(drawing, axes, (x, y), strength, text, f"{told(y, x)}: {text}{margin}")
         axes.set_xticks(range(len(table.columns)), [points.value(columns, value) for value in table.columns])
         axes.set_yticks(range(len(table)), [points.value(rows, value) for value in table.index])
         axes.set_xlim(-0.5, len(table.columns) - 0.5)
