@@ -185,6 +185,15 @@ def test_cells_of_maps_tell_their_confidence(tmp_path: Path) -> None:
     assert [text.endswith(margin) for texts in heat.draw(True).hovers.values() for text in texts] == [True] * 4
 
 
+def test_that_all_cameras_are_down_does_not_flatten_the_map(tmp_path: Path) -> None:
+    accuracies = {"": 0.9, "cam.0": 0.8, "cam.1": 0.6, "cam.0+cam.1": 0.0}
+    points = points_of(write_index(tmp_path / "s", [row(down, a) for down, a in accuracies.items()]))
+    drawn = failures.heat_map(points)
+    assert drawn is not None
+    cells = drawn.draw(True).figure.axes[1].patches
+    assert [cell.get_alpha() for cell in cells] == pytest.approx([0.96, 0.66, 0.06, 0.06])
+
+
 def test_the_front_tells_its_bytes_beside_eq_1_and_raw(tmp_path: Path) -> None:
     per = "bytes.per_device_per_sample"
     parts = {

@@ -66,7 +66,7 @@ def heat_map(points: Points) -> Plot | None:
         worst = set(table.mean(axis=1).nsmallest(MOST_ROWS).index)
         table = table[[down in worst for down in table.index]]
     cameras = cameras_of(points)
-    low, high = float(np.nanmin(table.to_numpy(dtype=float))), float(np.nanmax(table.to_numpy(dtype=float)))
+    low, high = _span(table, len(cameras))
 
     def draw(wide: bool) -> Drawing:
         drawing = Drawing(figure(wide, 0.9 + 0.125 * len(table)))
@@ -82,16 +82,24 @@ def heat_map(points: Points) -> Plot | None:
 
     reading = (
         "One row a subset: a filled dot says that this camera is down. One column a value of the setting; the stronger "
-        f"the blue, the more often right, from {words.percent(low)} (pale) to {words.percent(high)} (strong). Rest the "
-        "pointer on a cell for its figure."
+        f"the blue, the more often right, from {words.percent(low)} (pale) to {words.percent(high)} (strong); "
+        "the scale leaves out that all cameras are down. Rest the pointer on a cell for its figure."
     )
     return Plot(
         "failures_heat_map",
         f"The {MOST_ROWS} worst subsets of failed cameras" if cut else "Every subset of failed cameras",
         reading,
-        f"Accuracy of {len(table)} subsets of failed cameras, from {words.percent(low)} to {words.percent(high)}.",
+        f"Accuracy of {len(table)} subsets of failed cameras, from {words.percent(low)} to {words.percent(high)} "
+        "where any camera is up.",
         draw,
     )
+
+
+def _span(table: pd.DataFrame, cameras: int) -> tuple[float, float]:
+    """The scale of a map: accuracies of the subsets that leave a camera, which the one without any would flatten."""
+    some = table[[len(cameras_in(str(down))) < cameras for down in table.index]]
+    values = (some if some.notna().to_numpy().any() else table).to_numpy(dtype=float)
+    return float(np.nanmin(values)), float(np.nanmax(values))
 
 
 def _draw_members(axes: Axes, rows: list[tuple[str, ...]], cameras: list[str]) -> None:
@@ -123,7 +131,7 @@ def _draw_cells(drawing: Drawing, axes: Axes, table: pd.DataFrame, span: tuple[f
         for y, (down, accuracy) in enumerate(table[value].items()):
             if math.isnan(float(accuracy)):
                 continue
-            strength = (float(accuracy) - low) / (high - low) if high > low else 1.0
+            strength = max(0.0, (float(accuracy) - low) / (high - low)) if high > low else 1.0
             (cell,) = axes.barh(
                 y, 0.96, left=x - 0.48, height=0.92, color=LIGHT["blue"], alpha=round(0.06 + 0.9 * strength, 2)
             )
