@@ -22,6 +22,7 @@ from sim.reproduce.lab import BASE
 from sim.reproduce.tables import as_csv, told
 
 SEEDS = 2
+RECORDED = Path(__file__).parents[2] / "shared" / "data" / "epfl_six_cameras.npz"
 
 
 def small(folder: Path) -> Path:
@@ -207,3 +208,19 @@ def test_a_fleet_without_local_exit_is_refused(tmp_path: Path) -> None:
 def test_tables_leave_empty_what_is_not_known() -> None:
     row = told({"local": [0.5]}, ["local"], {}, "verified")
     assert as_csv([{"pair": "a", **row}]) == "pair,local,local_sd,local_published,local_published_is\na,0.5,,,\n"
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded images are not part of the project")
+def test_recorded_images_by_file_and_by_scenario(tmp_path: Path) -> None:
+    by_file = build_lab(Wanted(data=f"mvmc:{RECORDED}", seeds=1), tmp_path)
+    assert by_file.scenario.data.model_dump()["path"] == str(RECORDED)
+    path = tmp_path / "epfl.yaml"
+    shipped = (BASE.parents[2] / "scenarios" / "epfl_six_cameras.yaml").read_text()
+    shipped = shipped.replace("path: epfl_six_cameras.npz", f"path: {RECORDED}")
+    path.write_text(shipped.replace("model:\n", "model:\n  training: {epochs: 1}\n"))
+    lab = build_lab(Wanted(data=str(path), seeds=1), tmp_path)
+    rows = reproduce(["table2"], lab, tmp_path)["table2"].tables["table2"]
+    assert [row["local_exit"] for row in rows][-1] == 1
+    assert all(row["bytes"] == pytest.approx(row["eq1"]) for row in rows)
+    about = json.loads((tmp_path / "reproduce.json").read_text())["made"]["data"]
+    assert (about["train"], about["test"]) == (1110, 146)
