@@ -9,6 +9,7 @@ from importlib import import_module
 from benchmarks.table import as_json, show
 
 TITLES = {
+    "kernel": "The kernel",
     "main_job": "The main job",
     "ddnn": "The network",
     "sweep": "Sweeps",

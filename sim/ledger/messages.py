@@ -166,13 +166,17 @@ class MessageLog:
 
     def code(self, lane: int, cost: Sizes) -> int:
         """What stands for messages of one size on one lane, sample 0, transmitted 0 times."""
-        number = self._wares.get((lane, cost))
-        if number is None:
-            number = self._wares[lane, cost] = len(self._ware_lanes)
-            self._ware_lanes.append(lane)
-            for column, size in zip(self._sizes, cost, strict=True):
-                column.append(size)
-        return number << 32
+        code = self._wares.get((lane, cost))
+        if code is None:
+            code = self._wares[lane, cost] = self.new_code(lane, cost)
+        return code
+
+    def new_code(self, lane: int, cost: Sizes) -> int:
+        """As `code`, for one who keeps it and does not ask again."""
+        self._ware_lanes.append(lane)
+        for column, size in zip(self._sizes, cost, strict=True):
+            column.append(size)
+        return len(self._ware_lanes) - 1 << 32
 
     def delivered(
         self,

@@ -87,7 +87,7 @@ class Camera(Node):
             self._publish(RAW, sample, inference.raw(picture, self.index), UINT8, 0)
             return
         output = inference.device(picture, self.index)
-        if not self._leaves(sample, output):
+        if "device" not in self.services.thresholds or not self._leaves(sample, output):
             self._send(self._sends, sample, output)
 
     def forget(self) -> None:
@@ -140,7 +140,15 @@ class Camera(Node):
         buffer[sample] = output
         if len(buffer) > self._capacity:
             del buffer[next(iter(buffer))]
-        self._publish(SCORES, sample, output.scores, FLOAT32, flags)
+        self.services.fabric.publish(
+            self.ports[SCORES, self.site],
+            sample,
+            output.scores,
+            dtype=FLOAT32,
+            origin=self.index,
+            flags=flags,
+            expected=1,
+        )
 
     def _leaves(self, sample: int, output: DeviceOutput) -> bool:
         """The device exit: a camera that sees the object and is sure enough decides alone."""

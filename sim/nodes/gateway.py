@@ -99,7 +99,11 @@ class Gateway(Node):
             self._on_exit(message, src)
         elif sample not in self._closed:
             if kind == SCORES:
-                self._on_scores(self._sessions.get(sample) or self._open(sample, self._aggregate), message)
+                session = self._sessions.get(sample) or self._open(sample, self._aggregate)
+                if session.asked is None and session.work is None:
+                    session.add(message)
+                    if len(session.answered) == len(self._cameras):
+                        self._aggregate(session)
             elif kind in (FEATURES, RAW):
                 if self._mixed:
                     self._on_unasked(message)
@@ -107,12 +111,6 @@ class Gateway(Node):
                     self._collect(message)
                 else:
                     self._relay(message)
-
-    def _on_scores(self, session: Session, message: Frame) -> None:
-        if session.asked is None and session.work is None:
-            session.add(message)
-            if len(session.answered) == len(self._cameras):
-                self._aggregate(session)
 
     def _on_unasked(self, message: Frame) -> None:
         """Features or a raw image, if not asked for then before the other cameras were heard: these come first."""

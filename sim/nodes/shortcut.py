@@ -115,6 +115,7 @@ class Shortcut(Fabric):
         self._delays: dict[Stream, Delays] = {}
         self._parcels: list[tuple[Port, Parcel]] = []
         self._come = _arrivals(log)
+        self._number = clock.number
 
     def publish(
         self,
@@ -129,12 +130,12 @@ class Shortcut(Fabric):
         to: Collection[int] | None = None,
     ) -> None:
         """As `Fabric.publish`."""
-        size, kind, clock = len(payload), port.kind, self.clock
+        size, kind = len(payload), port.kind
         parcel = port.parcels.get(size) or self._parcel(port, size)
         parcel.published += 1
         port.src.sent_bytes += HEADER_BYTES + size
         frame = _frame(Frame, (kind, dtype, flags, origin, expected, sample, 0, payload))
-        now_s, word, paid = clock._now, sample << 24 | origin << 8 | kind, False
+        now_s, word, paid = self.clock._now, sample << 24 | origin << 8 | kind, False
         for way in parcel.ways:
             if to is not None and way.index not in to:
                 self.overheard_bytes += parcel.overheard_bytes
@@ -165,7 +166,7 @@ class Shortcut(Fabric):
                     link.last_arrival_s = arrives_s
                 else:
                     arrives_s = link.last_arrival_s
-            number = way.lane.crossing() if way.crosses else clock.number()
+            number = way.lane.crossing() if way.crosses else self._number()
             heappush(way.part, (arrives_s, NORMAL, number, self._come, way, frame, now_s, code, queued_s))
 
     def settle(self) -> None:
@@ -177,7 +178,9 @@ class Shortcut(Fabric):
             for way in parcel.ways:
                 way.lane.messages += way.messages
                 way.lane.payload_bytes += way.messages * parcel.payload_bytes
-                arrived = sum(map(self.log.arrivals, {way.first, way.further}))
+                arrived = self.log.arrivals(way.first)
+                if len(parcel.ways) > 1:
+                    arrived += self.log.arrivals(way.further)
                 way.dst.received += arrived
                 way.dst.bytes_down += arrived * parcel.link_bytes
         self._parcels.clear()
@@ -186,15 +189,16 @@ class Shortcut(Fabric):
         cost = leg_cost(self._framing, port.topic, size)
         both = cost.payload_bytes, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes, cost.link_bytes
         last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes, cost.link_bytes
-        code = self.log.code
+        code = self.log.new_code
+        several, parts = len(port.lanes) > 1, self.parts
         ways = tuple(
             Way(
                 lane,
                 cost.link_bytes,
                 code(lane.number, both),
-                code(lane.number, last if len(port.lanes) > 1 else both),
+                code(lane.number, last) if several else 0,
                 self._delay(lane.link),
-                self.parts.queues[self.parts.number(lane.dst.site)],
+                parts.queues[parts.number(lane.dst.site)],
             )
             for lane in port.lanes
         )

@@ -64,6 +64,19 @@ class Outcome:
     steering: Steering = field(default_factory=Steering)
 
 
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Keeps the cyclic garbage collector from looking again and again at the many things that a fleet is made of."""
+    gc.collect(1)  # an earlier fleet, which is young because it was not looked at; not what libraries are made of
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*FEW_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+@few_collections()
 def play(
     prepared: Prepared,
     inference: Inference,
@@ -138,11 +151,10 @@ def play(
             _report(clock, prepared, progress)
         if telemetry is not None:
             _attach(telemetry, prepared, fleet, clock, book, log, engine)
-        with _few_collections():
-            if isinstance(fabric, Shortcut):
-                fabric.parts = parts
-                clock.finish_parts(parts.queues, parts.window_s, log.settle)
-            interrupted = _run_out(clock)
+        if isinstance(fabric, Shortcut):
+            fabric.parts = parts
+            clock.finish_parts(parts.queues, parts.window_s, log.settle)
+        interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
         if interrupted:
@@ -226,19 +238,6 @@ def _release(clock: Clock, parts: Parts, cameras: list[Camera], samples: int, *,
     for part, members in groupby(cameras, key=lambda camera: parts.number(camera.site)):
         for shutter in shutters(clock, members, samples):
             shutter.start(parts.queues[part])
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """What a fleet is made of stays; so the cyclic garbage collector has nothing to find in it."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*FEW_COLLECTIONS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 def _report(clock: Clock, prepared: Prepared, progress: Progress) -> None:
