@@ -17,7 +17,8 @@ from sim.faults.base import (
     SensorFault,
 )
 from sim.faults.context import Context
-from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
+from sim.faults.handles import LinkHandle, NodeHandle
+from sim.faults.machinery import BrokerHandle
 from sim.nodes.lanes import Message
 from sim.policies.base import Heard, Route, Seen, Selection, SelectPolicy, Sends, SplitPolicy, View
 from sim.policies.failover import FailoverPolicy, Outage, Standby

@@ -31,7 +31,8 @@ from sim.registry import Plugin
 
 if TYPE_CHECKING:
     from sim.faults.context import Context
-    from sim.faults.handles import BrokerHandle, LinkHandle, NodeHandle
+    from sim.faults.handles import LinkHandle, NodeHandle
+    from sim.faults.machinery import BrokerHandle
 
 Image = NDArray[np.uint8]
 """One camera frame, `(3, height, width)`."""

@@ -10,7 +10,8 @@ from sim.clock import Clock
 from sim.faults.chain import Chain
 from sim.faults.context import Context
 from sim.faults.gate import Gate
-from sim.faults.handles import LinkHandle, Machinery, NodeHandle
+from sim.faults.handles import LinkHandle, NodeHandle
+from sim.faults.machinery import Machinery
 from sim.faults.tamper import Mind, Sight, Tamper
 from sim.faults.targets import FleetView
 from sim.faults.variants import Variants

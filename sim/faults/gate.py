@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+from sim.faults.listing import listed
 from sim.link import Link
 from sim.nodes.fabric import Fabric, joined
 from sim.nodes.lanes import Message
@@ -151,14 +152,8 @@ class Gate:
     @contextmanager
     def limited(self, messages: int, fault: str) -> Iterator[None]:
         """The broker keeps at most so many messages for each subscriber and link."""
-        entry = (fault, messages)
-        self._limits.append(entry)
-        self._update()
-        try:
+        with listed(self._limits, (fault, messages), self._update):
             yield
-        finally:
-            self._limits.remove(entry)
-            self._update()
 
     def cut(self, link: Link, fault: str) -> None:
         """What is queued or in flight on a link is lost at QoS 0, and sent again at QoS 1 and 2."""

@@ -1,4 +1,4 @@
-"""What faults of nodes, links and brokers hold in their hands: everything one can do to them, and undo.
+"""What faults of nodes and links hold in their hands: everything one can do to them, and undo.
 
 Every action is a context manager: entering does it, leaving undoes it, and several may overlap.
 """
@@ -6,15 +6,16 @@ Every action is a context manager: entering does it, leaving undoes it, and seve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 import simpy
 
 from sim.clock import Call
-from sim.faults.gate import CLIENT_OFFLINE, NODE_DOWN, STOLEN, Gate
+from sim.faults.gate import NODE_DOWN, Gate
+from sim.faults.listing import listed
+from sim.faults.machinery import Machinery
 from sim.link import Link, LinkModel
 from sim.nodes.camera import Camera
 from sim.nodes.fabric import joined
@@ -23,22 +24,6 @@ from sim.nodes.node import Node
 from sim.wire import Frame
 
 Change = Callable[[LinkModel], LinkModel]
-
-
-class Machinery(Protocol):
-    """The real broker behind the model, if there is one."""
-
-    def kill(self) -> None: ...
-    def restart(self) -> None: ...
-    def pause(self, arriving: Sequence[Message]) -> None: ...
-    def resume(self) -> None: ...
-    def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def usurp(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def reconnect(self, clients: Sequence[int]) -> None: ...
-    def forget(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def remember(self, clients: Sequence[int]) -> None: ...
-    def finish(self) -> None:
-        """The run is over: a paused broker goes on, and nothing more is done to it."""
 
 
 class NodeHandle:
@@ -171,16 +156,9 @@ class NodeHandle:
                     node.thaw.succeed()
                     node.thaw = None
 
-    @contextmanager
-    def slowed(self, factor: float) -> Iterator[None]:
+    def slowed(self, factor: float) -> AbstractContextManager[None]:
         """The processor takes `factor` times as long for work that begins from now on."""
-        self._factors.append(factor)
-        self._set_speed()
-        try:
-            yield
-        finally:
-            self._factors.remove(factor)
-            self._set_speed()
+        return listed(self._factors, factor, self._set_speed)
 
     def _set_speed(self) -> None:
         speed = self._speed
@@ -188,32 +166,23 @@ class NodeHandle:
             speed /= factor
         self.node.profile = replace(self.node.profile, flops_per_second=speed)
 
-    @contextmanager
-    def skewed(self, true_time: Callable[[float], float]) -> Iterator[None]:
+    def skewed(self, true_time: Callable[[float], float]) -> AbstractContextManager[None]:
         """A camera whose clock is wrong: `true_time` of what it shows."""
-        node = self.node
-        assert isinstance(node, Camera)
-        self._skews.append(true_time)
-        node.skew = self._skew
-        try:
-            yield
-        finally:
-            self._skews.remove(true_time)
-            node.skew = self._skew if self._skews else None
+        return listed(self._skews, true_time, self._set_skew)
+
+    def _set_skew(self) -> None:
+        assert isinstance(self.node, Camera)
+        self.node.skew = self._skew if self._skews else None
 
     def _skew(self, shown_s: float) -> float:
         return shown_s + sum(true_time(shown_s) - shown_s for true_time in self._skews)
 
-    @contextmanager
-    def intake(self, look: Callable[[Message, Frame], bool]) -> Iterator[None]:
+    def intake(self, look: Callable[[Message, Frame], bool]) -> AbstractContextManager[None]:
         """Lets `look` see each message before the node does; where it says True the node never sees it."""
-        self._intakes.append(look)
-        self.node.intake = self._intake
-        try:
-            yield
-        finally:
-            self._intakes.remove(look)
-            self.node.intake = self._intake if self._intakes else None
+        return listed(self._intakes, look, self._set_intake)
+
+    def _set_intake(self) -> None:
+        self.node.intake = self._intake if self._intakes else None
 
     def _intake(self, message: Message, parsed: Frame) -> bool:
         return any(look(message, parsed) for look in list(self._intakes))
@@ -253,16 +222,9 @@ class LinkHandle:
         """What the link is made of now."""
         return self.link.model
 
-    @contextmanager
-    def changed(self, change: Change) -> Iterator[None]:
+    def changed(self, change: Change) -> AbstractContextManager[None]:
         """Applies `change` to the link's model; changes add up in the order in which they came."""
-        self._changes.append(change)
-        self.refresh()
-        try:
-            yield
-        finally:
-            self._changes.remove(change)
-            self.refresh()
+        return listed(self._changes, change, self.refresh)
 
     def refresh(self) -> None:
         """Works the changes out again, as one of them may give another answer by now."""
@@ -280,92 +242,3 @@ class LinkHandle:
     def cut(self, fault: str) -> None:
         """What is queued or in flight is lost at QoS 0, and sent again at QoS 1 and 2."""
         self._gate.cut(self.link, fault)
-
-
-class BrokerHandle:
-    """The broker in the hands of a fault; in lockstep the real one goes through the same."""
-
-    name = "broker"
-
-    def __init__(self, gate: Gate, machinery: Machinery, clients: Sequence[NodeHandle]) -> None:
-        self.clients = clients
-        """The nodes that the entry's target names; all of them for `broker`."""
-        self._gate = gate
-        self._machinery = machinery
-
-    @contextmanager
-    def killed(self, fault: str) -> Iterator[None]:
-        """Dead at once (SIGKILL), and started again at the end."""
-        with self._gate.down(fault):
-            self._machinery.kill()
-            try:
-                yield
-            finally:
-                self._machinery.restart()
-
-    @contextmanager
-    def paused(self, fault: str) -> Iterator[None]:
-        """Standing still (SIGSTOP)."""
-        self._machinery.pause(self._gate.in_flight())
-        with self._gate.paused(fault):
-            try:
-                yield
-            finally:
-                self._machinery.resume()
-
-    @contextmanager
-    def reset(self, fault: str) -> Iterator[None]:
-        """The clients lose their connections, and come back at the end."""
-        self._machinery.reset(self._numbers, self._gate.in_flight())
-        with self._away(fault, CLIENT_OFFLINE):
-            yield
-
-    @contextmanager
-    def usurped(self, fault: str) -> Iterator[None]:
-        """A stranger has the names of the clients, so that the broker throws them out; in the end they him."""
-        self._machinery.usurp(self._numbers, self._gate.in_flight())
-        with self._away(fault, STOLEN):
-            yield
-
-    @contextmanager
-    def forgetful(self, fault: str) -> Iterator[None]:
-        """The broker has lost the sessions of the clients: they get nothing until they subscribe again."""
-        self._machinery.forget(self._numbers, self._gate.in_flight())
-        with ExitStack() as stack:
-            for number in self._numbers:
-                stack.enter_context(self._gate.deaf(number, fault))
-            stack.callback(self._machinery.remember, self._numbers)
-            yield
-
-    @contextmanager
-    def limited(self, messages: int, fault: str) -> Iterator[None]:
-        """At most so many messages wait at the broker for each subscriber and link."""
-        with self._gate.limited(messages, fault):
-            yield
-
-    @property
-    def _numbers(self) -> list[int]:
-        return [handle.node.client for handle in self.clients]
-
-    @contextmanager
-    def _away(self, fault: str, reason: str) -> Iterator[None]:
-        with ExitStack() as stack:
-            for number in self._numbers:
-                stack.enter_context(self._gate.away(number, fault, reason))
-            stack.callback(self._machinery.reconnect, self._numbers)
-            yield
-
-
-class NoMachinery:
-    """For a broker that is a model only: nothing else to be done."""
-
-    def kill(self) -> None: ...
-    def restart(self) -> None: ...
-    def pause(self, arriving: Sequence[Message]) -> None: ...
-    def resume(self) -> None: ...
-    def reset(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def usurp(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def reconnect(self, clients: Sequence[int]) -> None: ...
-    def forget(self, clients: Sequence[int], arriving: Sequence[Message]) -> None: ...
-    def remember(self, clients: Sequence[int]) -> None: ...
-    def finish(self) -> None: ...

@@ -18,7 +18,7 @@ from sim.faults.base import (
 from sim.faults.chain import Striker, tag
 from sim.faults.context import Context
 from sim.faults.fleet import Equipment
-from sim.faults.handles import BrokerHandle
+from sim.faults.machinery import BrokerHandle
 from sim.faults.tamper import Striker as TamperStriker
 from sim.faults.targets import Target
 from sim.ledger.faults import Injection as Row

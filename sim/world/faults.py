@@ -15,7 +15,7 @@ from sim import ddnn
 from sim.clock import Clock
 from sim.faults import Engine, Surroundings, known
 from sim.faults.base import BrokerFault, FaultKind, NodeFault
-from sim.faults.handles import NoMachinery
+from sim.faults.machinery import NoMachinery
 from sim.ledger.faults import FaultLog
 from sim.meter import energy_j
 from sim.nodes.fabric import Fabric

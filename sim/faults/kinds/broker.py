@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sim.faults.base import BrokerFault
 from sim.faults.context import Context
-from sim.faults.handles import BrokerHandle
+from sim.faults.machinery import BrokerHandle
 
 
 class BrokerKill(BrokerFault):

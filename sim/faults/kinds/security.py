@@ -13,7 +13,8 @@ from sim import wire
 from sim.faults.base import BrokerFault, Layer, MessageFault, NodeFault
 from sim.faults.base import Forward as ForwardFn
 from sim.faults.context import Context
-from sim.faults.handles import BrokerHandle, NodeHandle
+from sim.faults.handles import NodeHandle
+from sim.faults.machinery import BrokerHandle
 from sim.nodes.lanes import Lane, Message
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
