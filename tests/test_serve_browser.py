@@ -112,6 +112,17 @@ def test_it_fits_a_phone_and_says_when_the_run_is_over(driver: Any) -> None:
     resize(driver, 1280, 900)
 
 
+def test_a_run_that_takes_no_faults_offers_none(driver: Any) -> None:
+    with (
+        FakeRun(samples=100_000) as run,
+        open_page(run.telemetry, Access("a-token-for-tests"), port=0, faults=False) as page,
+    ):
+        see(driver, page)
+        assert driver.find_element(By.ID, "look-only").is_displayed()
+        assert not driver.find_element(By.ID, "go").is_displayed()
+        assert complaints(driver) == []
+
+
 def test_a_thousand_nodes_are_drawn_and_kept_up_to_date(driver: Any, tmp_path: Path) -> None:
     with (
         FakeRun(sites=143, samples=100_000) as run,

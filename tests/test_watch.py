@@ -16,6 +16,7 @@ from world_kit import SCENARIOS, SMALL
 from sim.cli import remote, view
 from sim.cli.app import app
 from sim.cli.rates import Rates
+from sim.errors import SetupError
 from sim.world.telemetry import Snapshot
 
 
@@ -103,6 +104,24 @@ def test_a_run_elsewhere_is_watched_by_its_address(monkeypatch: pytest.MonkeyPat
     assert "complete, decided 20 of 20" in seen.output
     assert refused.exit_code == 2 and "token" in refused.output
     assert gone.exit_code == 4 and "fogfleet serve" in gone.output
+
+
+def test_separate_processes_can_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, _ = crashed()
+    asked: dict[str, Any] = {}
+
+    def conduct(scenario: Any, *, telemetry: Any, **options: Any) -> Any:
+        asked.update(options)
+        telemetry.publish(now)
+        raise SetupError("enough seen")
+
+    monkeypatch.setattr("sim.world.separate.up.up", conduct)
+    scenario = str(SCENARIOS / "six_cameras.yaml")
+    ran = watch(scenario, "--processes", "--elsewhere", "cam.*", "--speed", "5", "-o", str(tmp_path))
+    assert ran.exit_code == 4 and "failed: site-0/cam.2" in ran.output
+    assert (asked["elsewhere"], asked["speed"], asked["out"]) == (("cam.*",), 5.0, tmp_path)
+    assert watch(scenario, "--elsewhere", "cam.*").exit_code == 2
+    assert watch(scenario, "--processes", "--mode", "virtual").exit_code == 2
 
 
 def test_what_is_drawn_on_a_terminal_ends_with_the_last_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:

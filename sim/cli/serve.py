@@ -6,39 +6,26 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sim.cli import show
-from sim.cli.options import RUNS, scenario_argument, seed_option, set_option
-from sim.cli.runs import broker_option, speed_option, tell, write_report
+from sim.cli.options import scenario_argument
+from sim.cli.runs import tell, write_report
+from sim.cli.watched import Wanted, run_options
 
 if TYPE_CHECKING:
     from sim.serve import Page
-    from sim.world import Mode, RunResult
+    from sim.world import RunResult
 
 PORT: Final = 8765
 TOKEN: Final = "FOGFLEET_TOKEN"
 
-live_option = click.option(
-    "--mode",
-    type=click.Choice(["live", "lockstep", "virtual"]),
-    default="live",
-    show_default=True,
-    help="A live run goes by the clock on the wall and takes faults by hand; the others can be looked at.",
-)
-
 
 @click.command()
 @scenario_argument
-@set_option
-@seed_option
-@live_option
-@broker_option
-@speed_option
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=RUNS, show_default=True)
-@click.option("--report", is_flag=True, help="Write the report beside the tables.")
+@run_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one.")
 @click.option("--no-token", is_flag=True, help="Let every program of this machine in; only on loopback.")
@@ -47,19 +34,13 @@ live_option = click.option(
 @click.option("--once", is_flag=True, help="End with the run, rather than with Ctrl-C.")
 def serve(
     scenario: Path,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    mode: Mode,
-    broker: str,
-    speed: float,
-    out: Path,
-    report: bool,
     host: str,
     port: int,
     no_token: bool,
     open_browser: bool,
     now: bool,
     once: bool,
+    **options: Any,
 ) -> None:
     """Show a run in the browser; break it by click.
 
@@ -72,16 +53,18 @@ def serve(
       fogfleet serve scenarios/six_cameras.yaml --speed 5
       fogfleet serve fleet.yaml --port 0 --open
       fogfleet serve fleet.yaml --now --once
+      fogfleet serve fleet.yaml --processes --host 0.0.0.0
     """
-    check_speed(mode, speed)
+    wanted = Wanted(**options)
+    wanted.check()
     _need_tornado()
     from sim import world
     from sim.serve import Access, open_page
 
     access = Access.of(host, not no_token, os.environ.get(TOKEN) or None)
-    wanted = world.load(scenario, overrides, seed)
+    loaded = wanted.load(scenario)
     telemetry = world.Telemetry()
-    with open_page(telemetry, access, host, port) as page, show.progress() as bar:
+    with open_page(telemetry, access, host, port, faults=not wanted.processes) as page, show.progress() as bar:
         _announce(page, host, open_browser)
         if not now:
             _await_visitor(page)
@@ -90,20 +73,11 @@ def serve(
             page.hub.progress(what, done, total)
             bar(what, done, total)
 
-        result = world.simulate(
-            wanted, mode=mode, broker=broker, speed=speed, out=out, argv=["fogfleet", *sys.argv[1:]],
-            notice=show.notice, progress=progress, telemetry=telemetry,
-        )  # fmt: skip
-        tell(result, write_report(result.folder) if report else None)
+        result = wanted.run(loaded, telemetry, progress)
+        tell(result, write_report(result.folder) if wanted.report else None)
         if not once and _stays(page, result):
             _linger(page)
     raise click.exceptions.Exit(result.exit_code)
-
-
-def check_speed(mode: str, speed: float) -> None:
-    """Refuses a speed where time is virtual."""
-    if mode != "live" and speed != 1.0:
-        raise click.UsageError("--speed is for live runs; leave --mode out.")
 
 
 def _need_tornado() -> None:

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sim.cli import show
-from sim.cli.options import RUNS, seed_option, set_option
-from sim.cli.runs import broker_option, speed_option, tell, write_report
-from sim.cli.serve import check_speed, live_option
+from sim.cli.runs import conclude
+from sim.cli.watched import Wanted, run_options
 
 if TYPE_CHECKING:
     from sim.cli.view import View
-    from sim.world import Mode, Telemetry
+    from sim.world import Telemetry
 
 
 @click.command()
 @click.argument("scenario", metavar="SCENARIO|URL")
-@set_option
-@seed_option
-@live_option
-@broker_option
-@speed_option
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=RUNS, show_default=True)
-@click.option("--report", is_flag=True, help="Write the report beside the tables.")
-def watch(
-    scenario: str,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    mode: Mode,
-    broker: str,
-    speed: float,
-    out: Path,
-    report: bool,
-) -> None:
+@run_options
+def watch(scenario: str, **options: Any) -> None:
     """Show a run in the terminal.
 
     Nodes and their states, rates, exits, accuracy so far, faults; plain lines where the output is no terminal. With
@@ -49,7 +31,8 @@ def watch(
       fogfleet watch fleet.yaml --mode virtual
       fogfleet watch 'http://127.0.0.1:8765/?token=...'
     """
-    check_speed(mode, speed)
+    wanted = Wanted(**options)
+    wanted.check()
     from sim.cli import view
 
     if scenario.startswith(("http://", "https://")):
@@ -57,15 +40,11 @@ def watch(
         return
     from sim import world
 
-    wanted = world.load(Path(scenario), overrides, seed)
+    loaded = wanted.load(Path(scenario))
     telemetry = world.Telemetry(every_s=0.25)
     with _shown(telemetry, view.open_view()) as shown:
-        result = world.simulate(
-            wanted, mode=mode, broker=broker, speed=speed, out=out, argv=["fogfleet", *sys.argv[1:]],
-            notice=show.notice, progress=shown.view.progress, telemetry=telemetry,
-        )  # fmt: skip
-    tell(result, write_report(result.folder) if report else None)
-    raise click.exceptions.Exit(result.exit_code)
+        result = wanted.run(loaded, telemetry, shown.view.progress)
+    conclude(result, wanted.report, "text")
 
 
 def _elsewhere(url: str, view: View) -> None:

@@ -25,9 +25,14 @@ STATES: Final = {
 
 
 class Feed:
-    """Turns snapshots into events. Knows no network; used by one thread."""
+    """Turns snapshots into events. Knows no network; used by one thread.
 
-    def __init__(self) -> None:
+    Args:
+        faults: whether the page may offer to inject some, while a live run goes on.
+    """
+
+    def __init__(self, faults: bool = True) -> None:
+        self._faults = faults
         self._last: Snapshot | None = None
         self._shape: tuple[Any, ...] = ()
         self._history = History()
@@ -55,6 +60,7 @@ class Feed:
                 "run": now.run,
                 "mode": now.mode,
                 "speed": now.speed,
+                "faults": self._faults and now.mode == "live",
                 "nodes": [_identity(node, index) for node in now.nodes],
                 "flows": [[index[flow.src], index[flow.dst]] for flow in now.flows],
                 "history": self._history.points,

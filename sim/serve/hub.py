@@ -29,11 +29,11 @@ class Hub:
         visited: is set once somebody looks on.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, faults: bool = True) -> None:
         self.stopped = False
         self.visited = threading.Event()
         self._loop = loop
-        self._feed = Feed()
+        self._feed = Feed(faults)
         self._boxes: set[Mailbox] = set()
         self._lock = threading.Lock()
         self._next: Snapshot | None = None

@@ -45,13 +45,16 @@ class Page:
 
 
 @contextmanager
-def open_page(telemetry: Telemetry, access: Access, host: str = "127.0.0.1", port: int = 8765) -> Iterator[Page]:
+def open_page(
+    telemetry: Telemetry, access: Access, host: str = "127.0.0.1", port: int = 8765, *, faults: bool = True
+) -> Iterator[Page]:
     """Serves the page of a run until the end of the `with` block; the run may begin later and end earlier.
 
     Args:
         telemetry: what is shown and driven.
         access: who may look and touch.
         host: the address to listen at.
+        faults: whether a live run of this kind takes faults by hand.
         port: 0: any free one; where it is taken, one of the next is used.
 
     Raises:
@@ -60,7 +63,7 @@ def open_page(telemetry: Telemetry, access: Access, host: str = "127.0.0.1", por
     listener = _bind(host, port)
     port = listener.getsockname()[1]
     loop = asyncio.new_event_loop()
-    hub = Hub(loop)
+    hub = Hub(loop, faults)
     room = Room(access, telemetry, hub, port)
     ready = threading.Event()
     thread = threading.Thread(target=_serve, args=(loop, room, listener, ready), name="fogfleet-serve", daemon=True)

@@ -42,9 +42,10 @@ export class Faults {
 
   /** Shows which faults are in force, and whether more can come. */
   update(run) {
-    const live = run.live;
+    const live = run.live && run.breakable;
     by("go").disabled = !live;
-    by("look-only").hidden = run.mode === "live";
+    by("look-only").hidden = run.breakable;
+    by("inject").hidden = !run.breakable;
     const rows = [...run.faults.values()];
     const key = rows.map((fault) => `${fault.id} ${fault.targets.length}`).join("\n") + live;
     if (key !== this.shown) { this.shown = key; this.#list(rows, live); this.#say(rows); }

@@ -84,7 +84,7 @@ function told() {
   const tick = run.tick;
   if (run.over && tick.folder) return tell("told", `The run is over; its folder is ${tick.folder}`);
   const node = run.byName?.get(map.chosen);
-  if (!node) { if (tick.status === "running") tell("told", "Click a node to see what it does, and to break it."); return undefined; }
+  if (!node) { if (tick.status === "running") tell("told", `Click a node to see what it does${run.breakable ? ", and to break it" : ""}.`); return undefined; }
   const did = [node.role, node.state];
   if (node.role === "camera") did.push(`${count(node.captured)} captured`);
   did.push(`${count(node.sent)} sent (${bytes(node.bytesUp)})`, `${count(node.received)} received (${bytes(node.bytesDown)})`);

@@ -8,7 +8,7 @@ export class Run {
 
   /** Everything anew. */
   hello(data) {
-    this.scenario = data.scenario; this.mode = data.mode; this.speed = data.speed; this.letters = data.states;
+    this.scenario = data.scenario; this.mode = data.mode; this.speed = data.speed; this.letters = data.states; this.breakable = data.faults;
     this.nodes = data.nodes.map(([name, site, node, group, role, up], index) => (
       {name, site, node, group, role, up, index, state: "active", faults: [], captured: 0, sent: 0, received: 0, bytesUp: 0, bytesDown: 0, busy: 0, backlog: 0}));
     this.byName = new Map(this.nodes.map((node) => [node.name, node]));
