@@ -34,6 +34,7 @@ def rows() -> Iterator[Row]:
         yield from _processes(out, virtual)
         for name in KILLED:
             yield from _killed(out, name)
+        yield _frozen(out)
 
 
 def _live(out: Path, virtual: world.RunResult) -> Iterator[Row]:
@@ -77,27 +78,7 @@ def _latency(result: world.RunResult) -> Any:
 
 def _killed(out: Path, name: str) -> Iterator[Row]:
     """SIGKILL of one process in mid-run, which is started again a second later."""
-    telemetry, results = world.Telemetry(every_s=0.05), list[world.RunResult]()
-    out = out / name.replace("/", ".")
-    scenario = world.load(SCENARIO, ["samples=24"])
-    thread = threading.Thread(
-        target=lambda: results.append(
-            up(scenario, broker="mosquitto", out=out, speed=2.0, restart_s=1.0, telemetry=telemetry)
-        )
-    )
-    thread.start()
-    while (seen := telemetry.latest()) is None or seen.decided < 8:
-        time.sleep(0.02)
-    (log,) = out.glob("*/*.partial/log.jsonl")
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
-    (pid,) = (entry["pid"] for entry in entries if entry["event"] == "started" and entry["node"] == name)
-    killed = time.time()
-    os.kill(pid, signal.SIGKILL)
-    thread.join()
-    (result,) = results
-    entries = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
-    offline = [entry["wall_s"] for entry in entries if entry["event"] == "offline" and entry["node"] == name]
-    took_s = offline[0] - killed
+    result, took_s = _struck(out / name.replace("/", "."), name, signal.SIGKILL, speed=2.0, restart_s=1.0)
     yield Row(f"SIGKILL of {name}: noticed after", f"{1000 * took_s:.0f} ms", "<= 1 s", took_s <= 1.0)
     samples = result.summary["samples"]
     whole = samples["captured"] == 24 and samples["decided"] + samples["dropped"] == 24
@@ -105,3 +86,34 @@ def _killed(out: Path, name: str) -> Iterator[Row]:
     dropped = pd.read_parquet(result.folder / "decisions.parquet").query("exit.isna()")
     named = bool(dropped["fault"].eq("process-lost").all())
     yield Row(f"SIGKILL of {name}: what was dropped names the cause", str(named), "True", named)
+
+
+def _frozen(out: Path) -> Row:
+    """SIGSTOP of one process: its connection stays open, and only its silence tells."""
+    keepalive_s, name = 2, "site-0/cam.3"
+    _, took_s = _struck(out / "frozen", name, signal.SIGSTOP, speed=1.0, keepalive_s=keepalive_s)
+    bound_s = 1.5 * keepalive_s + 6  # Mosquitto 2.0 looks only about every six seconds
+    what = f"SIGSTOP of {name}, keepalive {keepalive_s} s: noticed after"
+    return Row(what, f"{took_s:.1f} s", f"<= {bound_s:.0f} s", took_s <= bound_s)
+
+
+def _struck(out: Path, name: str, blow: signal.Signals, **options: Any) -> tuple[world.RunResult, float]:
+    """A run of 24 samples in which one process gets a signal after the eighth; wall seconds until it is noticed."""
+    telemetry, results = world.Telemetry(every_s=0.05), list[world.RunResult]()
+    scenario = world.load(SCENARIO, ["samples=24"])
+    thread = threading.Thread(
+        target=lambda: results.append(up(scenario, broker="mosquitto", out=out, telemetry=telemetry, **options))
+    )
+    thread.start()
+    while (seen := telemetry.latest()) is None or seen.decided < 8:
+        time.sleep(0.02)
+    (log,) = out.glob("*/*.partial/log.jsonl")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    (pid,) = (entry["pid"] for entry in entries if entry["event"] == "started" and entry["node"] == name)
+    struck = time.time()
+    os.kill(pid, blow)
+    thread.join()
+    (result,) = results
+    entries = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
+    offline = [entry["wall_s"] for entry in entries if entry["event"] == "offline" and entry["node"] == name]
+    return result, (offline[0] if offline else float("inf")) - struck

@@ -73,8 +73,9 @@ class Running:
                     return found
         raise AssertionError(f"never so: {self.telemetry.latest()}")
 
-    def result(self) -> world.RunResult:
-        """Waits for the end."""
+    def end(self) -> world.RunResult:
+        """Ends the run early."""
+        self.telemetry.stop()
         self._thread.join(120)
         return self.results[0]
 
@@ -108,30 +109,30 @@ def test_separate_processes_decide_as_one(scenario: Callable[..., Any], tmp_path
 
 def test_a_killed_gateway_is_noticed_and_comes_back(scenario: Callable[..., Any], tmp_path: Path) -> None:
     wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
-    fleet = Running(wanted, tmp_path, broker="mosquitto", speed=2.0, restart_s=0.3)
+    fleet = Running(wanted, tmp_path, broker="mosquitto", restart_s=0.3)
     fleet.until(lambda seen: seen.decided >= 1)
     os.kill(pids(tmp_path)["site-0/gw"], signal.SIGKILL)
     fleet.until(lambda seen: {node.node: node.state for node in seen.nodes}["gw"] == "failed")
     back = fleet.until(lambda seen: all(node.state == "active" for node in seen.nodes))
-    if back.due < 12:
-        fleet.until(lambda seen: seen.decided > back.decided or seen.due == 12)
-    result = fleet.result()
-    assert result.summary["samples"]["captured"] == 12, "every sample has a fate"
+    fleet.until(lambda seen: seen.decided > back.decided)
+    result = fleet.end()
+    assert result.summary["samples"]["captured"] >= 2, "every sample that was due has a fate"
+    assert record(result.folder)["status"] == "interrupted"
     (row,) = table(result.folder, "faults").to_dict("records")
     assert row["kind"] == "process-lost" and row["target"] == "site-0/gw" and row["end_s"] > row["start_s"]
     decisions, messages = table(result.folder, "decisions"), table(result.folder, "messages")
-    assert decisions.loc[decisions["exit"].isna(), "fault"].eq("process-lost").all(), "what was lost names the cause"
-    assert messages["fate"].isin(["delivered", "lost:node-down", "lost:undelivered"]).all()
+    dropped = decisions[decisions["exit"].isna() & (decisions["captured_s"] < row["end_s"])]
+    assert dropped["fault"].eq("process-lost").all(), "what was lost names the cause"
+    assert messages["fate"].isin(["delivered", "lost:node-down", "lost:undelivered", "lost:interrupted"]).all()
     log = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
-    assert [entry["event"] for entry in log if entry.get("node") == "site-0/gw" and "pid" not in entry] == [
-        "online", "offline", "online",
-    ]  # fmt: skip
+    events = [entry["event"] for entry in log if entry.get("node") == "site-0/gw" and "pid" not in entry]
+    assert events[:3] == ["online", "offline", "online"]
     assert [entry["exit_code"] for entry in log if entry["event"] == "ended"] == [-signal.SIGKILL]
 
 
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="no Mosquitto clients here")
 def test_a_foreign_client_takes_the_place_of_a_camera(scenario: Callable[..., Any], tmp_path: Path) -> None:
-    wanted = scenario("exits.local=0.3")
+    wanted = scenario("exits.local=0.3", "samples=3")
     with mosquitto.Server() as server:
         arguments = ["127.0.0.1", str(server.port), "foreign1", "cam.2", "2", "gw", "1"]
         stranger = subprocess.Popen([sys.executable, str(ROOT / "tests" / "foreign_camera.py"), *arguments])
@@ -143,7 +144,7 @@ def test_a_foreign_client_takes_the_place_of_a_camera(scenario: Callable[..., An
     decisions, messages = table(result.folder, "decisions"), table(result.folder, "messages")
     assert decisions["exit"].notna().all() and (decisions["devices_used"] >= 1).all()
     theirs = messages[messages["src"] == "cam.2"]
-    assert theirs["kind"].value_counts()["scores"] == 6 and (theirs["fate"] == "delivered").all()
+    assert theirs["kind"].value_counts()["scores"] == 3 and (theirs["fate"] == "delivered").all()
     asked = messages[(messages["kind"] == "request") & (messages["dst"] == "cam.2")]
     assert set(theirs.loc[theirs["kind"] == "features", "sample"]) == set(asked["sample"])
     alone = world.simulate(wanted, mode="virtual", out=tmp_path)
@@ -178,13 +179,13 @@ def test_a_node_started_by_hand_at_a_broker_that_trusts_nobody(
 def test_a_fleet_outlives_its_broker(scenario: Callable[..., Any], tmp_path: Path) -> None:
     wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
     with mosquitto.Server() as server:
-        fleet = Running(wanted, tmp_path, broker=server.url, speed=2.0)
-        fleet.until(lambda seen: seen.decided >= 1)
+        fleet = Running(wanted, tmp_path, broker=server.url)
+        before = fleet.until(lambda seen: seen.decided >= 1)
         server.kill()
         server.restart()
-        result = fleet.result()
-    assert result.summary["samples"]["captured"] == 12
-    assert result.summary["samples"]["decided"] >= 2, "before and after"
+        after = fleet.until(lambda seen: seen.due >= before.due + 2 and seen.decided > before.decided)
+        result = fleet.end()
+    assert result.summary["samples"]["decided"] >= after.decided
     log = [json.loads(line)["event"] for line in (result.folder / "log.jsonl").read_text().splitlines()]
     assert "reconnected" in log and "ended" not in log
 
