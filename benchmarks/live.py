@@ -61,7 +61,8 @@ def _processes(out: Path, virtual: world.RunResult) -> Iterator[Row]:
 
 def _compared(what: str, virtual: world.RunResult, real: world.RunResult) -> Iterator[Row]:
     tables = [pd.read_parquet(result.folder / "decisions.parquet")[WHAT] for result in (virtual, real)]
-    same = int((tables[0].astype(str) == tables[1].astype(str)).all(axis=1).sum())
+    ours, theirs = (table.astype(object).where(table.notna(), None) for table in tables)
+    same = int(((ours == theirs) | (ours.isna() & theirs.isna())).all(axis=1).sum())
     total = len(tables[0])
     yield Row(f"{what}, the same decision as in virtual time", f"{same} of {total}", f"{total}", same == total)
     decided = real.summary["samples"]["decided"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from sim.wire import EXITS
 from sim.world.fleet import Fleet, full_name
 
 GONE: Final = "process-lost"
+_PARAMETERS: Final = json.dumps({"id": GONE})
 UNDELIVERED: Final = "undelivered"
 
 FIRST_LEG: Final = 2
@@ -116,7 +118,7 @@ class Gathering:
     def write(self, book: SampleBook, log: MessageLog, faults: FaultLog, settle_s: float) -> None:
         """Fills the ledger with everything that was told."""
         for name, absences in self.absences.items():
-            faults.rows += [Injection(GONE, name, start_s, end_s, "{}", True) for start_s, end_s in absences]
+            faults.rows += [Injection(GONE, name, start_s, end_s, _PARAMETERS, True) for start_s, end_s in absences]
         for row in self._stages:
             if book.knows(row.place, row.sample):
                 book.reach(row.place, row.sample, row.code)
