@@ -200,10 +200,11 @@ def recipes(frame: pd.DataFrame) -> Plot:
             )
             texts = [f"recipe {row['recipe']}, {NAME[name]}" for name in names]
             _ours(drawing, axes, turned, places + shift, "overall", texts, line=False, colour=colour)
-            handles.append(Line2D([], [], color=colour, marker="o", linestyle="none", label=f"ours, {row['recipe']}"))
+            label = f"ours, {row['recipe']} recipe"
+            handles.append(Line2D([], [], color=colour, marker="o", linestyle="none", label=label))
         theirs = [frame[f"{name}_published"].iloc[0] if f"{name}_published" in frame else np.nan for name in names]
         axes.plot(places, theirs, **_hollow("overall", MUTED), linestyle="none")
-        handles.append(Line2D([], [], **_hollow("overall", MUTED), linestyle="none", label="published"))
+        handles.append(Line2D([], [], **_hollow("overall", MUTED), linestyle="none", label="the paper"))
         axes.set_xticks(places, [NAME[name] for name in names])
         percent_axis(axes)
         axes.set_ylabel("accuracy")

@@ -35,9 +35,8 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: list[str]) -
 
 
 def test_the_wheel_holds_all_data_that_the_code_reads(wheel: list[str]) -> None:
-    data = [
-        path for path in Path(ROOT).glob("*/**/*") if path.suffix in {".yaml", ".html", ".css", ".js", ".svg", ".typed"}
-    ]
+    endings = {".yaml", ".html", ".css", ".js", ".svg", ".typed", ".c"}
+    data = [path for path in Path(ROOT).glob("*/**/*") if path.suffix in endings]
     inside = {
         str(path.relative_to(ROOT))
         for path in data
