@@ -77,8 +77,11 @@ class Crew:
         self._due.clear()
 
     def end(self) -> None:
-        """Waits for the processes to end, and helps where they do not."""
-        self.dismiss()
+        """Waits for the processes to end, and helps where they do not; at once, where nobody has dismissed them."""
+        if not self._dismissed:
+            self.dismiss()
+            for process in self._processes.values():
+                process.terminate()
         deadline = time.monotonic() + END_S
         for process in self._processes.values():
             process.join(max(0.0, deadline - time.monotonic()))
