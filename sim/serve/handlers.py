@@ -27,7 +27,6 @@ from tornado.web import Application
 from sim.errors import FogFleetError, Problem
 from sim.scenario.document import parse
 from sim.scenario.text import NotReadableError
-from sim.serve.access import HEADER
 from sim.serve.hub import Mailbox
 from sim.serve.requests import Handler, RefusalError, Room, refusal
 
@@ -242,6 +241,3 @@ def application(room: Room) -> Application:
         default_handler_args=share,
         log_function=lambda handler: None,
     )
-
-
-__all__ = ["HEADER", "application", "read_entry"]

@@ -15,7 +15,7 @@ from tornado.httpserver import HTTPServer
 
 from sim.errors import SetupError
 from sim.serve.access import Access
-from sim.serve.handlers import LARGEST_BODY, application
+from sim.serve.handlers import LARGEST_BODY, application, kinds
 from sim.serve.hub import Hub
 from sim.serve.requests import Room
 
@@ -60,6 +60,7 @@ def open_page(
     Raises:
         SetupError: no port is free, or the host is none of this machine's.
     """
+    kinds()  # now, when nobody waits for it
     listener = _bind(host, port)
     port = listener.getsockname()[1]
     loop = asyncio.new_event_loop()
