@@ -70,6 +70,15 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "battery_life_s": "float64",
         "cost": "float64",
     },
+    "events": {
+        "at_s": "float64",
+        "event": "string",
+        "site": "string",
+        "node": "string",
+        "was": "string",
+        "becomes": "string",
+        "reason": "string",
+    },
 }
 
 
@@ -120,6 +129,11 @@ class Run:
         """The resolved scenario; empty where the folder has none."""
         path = self.folder / "scenario.json"
         return _read_json(path) if path.exists() else {}
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row a thing that the fleet did about itself, states of nodes included."""
+        return self.table("events")
 
     def table(self, name: str) -> pd.DataFrame:
         """The table `name` with every column of today's contract; what the folder lacks is null."""
@@ -231,9 +245,10 @@ def sweep(folder: Path | str) -> Sweep:
 
 # What a sweep's index holds besides the varied values: the summary, flattened.
 _RESULTS: Final = frozenset((
-    "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy", "energy_j", "eq1", "exit_share",
-    "exits", "expect", "expect_met", "latency_s", "lost", "mode", "network", "replicates", "samples", "scenario",
-    "schema", "summary", "thresholds", "topology", "unasked", "virtual_s", "wall_s",
+    "accuracy", "bytes", "checks", "cost", "data", "divergences", "dropped", "energy", "energy_j", "eq1",
+    "exit_share", "exits", "expect", "expect_met", "failovers", "latency_s", "lifecycle", "lost", "mode", "network",
+    "replicates", "retunes", "samples", "scenario", "schema", "summary", "tenants", "thresholds", "topology", "unasked",
+    "virtual_s", "wall_s",
 ))  # fmt: skip
 _BOOKKEEPING: Final = frozenset(
     ("point", "key", "status", "seed", "down", "down_count", "error", "folder", "reason", "attempts")

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis import cost_chapter, journey, words
+from analysis import cost_chapter, governance_chapter, journey, words
 from analysis.drawing import Plot
 from analysis.figures import accuracy, fleet, timing, verdicts
 from analysis.figures import journey as journey_figures
@@ -19,7 +19,10 @@ from analysis.tables import Table
 
 def sections(run: Run) -> list[Section]:
     """The chapters that have something to show."""
-    chapters = (_accuracy, cost_chapter.section, _fleet, _exits, _cameras, _latency, _faults, _wrong)
+    chapters = (
+        _accuracy, cost_chapter.section, _fleet, _exits, _cameras, _latency, _faults, governance_chapter.section,
+        governance_chapter.tenants, _wrong,
+    )  # fmt: skip
     told = [chapter(run) for chapter in chapters]
     return [section for section in told if section.plots or any(len(table.frame) for table in section.tables)]
 

@@ -100,6 +100,9 @@ class Carrier(Protocol):
     def discard(self, receiver: int, topic: str, payload: bytes) -> None:
         """Drops one such payload, now or when it comes: the simulation lost it and will never take it."""
 
+    def announce(self, sender: int, status: bytes) -> None:
+        """Retains a status on the sender's will topic, beside the data; without a connection it is told later."""
+
     def leftovers(self, patience_s: float) -> int:
         """Waits for what is still owed to `discard`; the number of payloads that came unasked for."""
 

@@ -154,6 +154,10 @@ class Pool(Outages):
         """See `Carrier.discard`."""
         self._mail.box(receiver, topic).discard(payload)
 
+    def announce(self, sender: int, status: bytes) -> None:
+        """See `Carrier.announce`; until then a status is `online`."""
+        self._connections[sender].announce(status)
+
     def leftovers(self, patience_s: float) -> int:
         """See `Carrier.leftovers`."""
         deadline = time.monotonic() + patience_s

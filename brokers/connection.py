@@ -51,6 +51,7 @@ class Connection(Wire):
         access: what it enters with.
         answered: a broker answered CONNECT, and not with `refusal`.
         ready: connected and subscribed.
+        status: what is retained on the will topic while it is connected.
         born: the birth message is acknowledged.
         excused: the end of the connection is our own doing.
         held: PUBLISH and PUBREL frames kept back until every subscriber is there again, or None.
@@ -61,6 +62,7 @@ class Connection(Wire):
     __slots__ = (
         "_accounts", "_at", "_birth_mid", "_frame", "access", "answered", "born", "client", "excused", "fast", "held",
         "identity", "index", "max_packet", "mute", "ready", "refusal",
+        "status",
     )  # fmt: skip
 
     def __init__(self, index: int, identity: Identity, hub: Hub) -> None:
@@ -74,6 +76,7 @@ class Connection(Wire):
         self._accounts = Accounts(hub.counters, hub.session_topics)
         self.answered = self.ready = self.born = self.excused = self.mute = False
         self.refusal: ReasonCode | None = None
+        self.status = ONLINE
         self.held: bytearray | None = None
         self.max_packet = MAX_PACKET
         self.fast = FastPath(index, hub, self.trouble)
@@ -100,7 +103,13 @@ class Connection(Wire):
     def give_birth(self) -> None:
         """Publishes the retained birth message; `born` tells when the broker has it, and all that was sent before."""
         self.born = False
-        self._birth_mid = self.client.publish(self.identity.will_topic, ONLINE, qos=1, retain=True).mid
+        self._birth_mid = self.client.publish(self.identity.will_topic, self.status, qos=1, retain=True).mid
+
+    def announce(self, status: bytes) -> None:
+        """Publishes a retained status; without a connection it is the next birth message."""
+        self.status = status
+        if self.sock is not None:
+            self.client.publish(self.identity.will_topic, status, qos=1, retain=True)
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
         """Sends one message, or keeps it for the next connection if there is none and QoS is above 0."""

@@ -50,6 +50,9 @@ class MemoryCarrier:
         """Drops one such payload, now or when it is published."""
         self._mail.box(receiver, topic).discard(payload)
 
+    def announce(self, sender: int, status: bytes) -> None:
+        """Nobody watches."""
+
     def leftovers(self, patience_s: float) -> int:
         """The number of payloads that nobody took; never waits."""
         del patience_s

@@ -55,7 +55,7 @@ def test_the_share_of_dropped_samples_falls_to_0_within_the_failover_time(tmp_pa
     assert [n for n, entry in enumerate(samples(moved)) if entry.exit is None] == [5]
     assert _events(moved, "failover") == [(MOVED_S, "gw.0", "gw.0", "gw.1")]
     assert _events(moved, "failback") == [(BACK_S, "gw.0", "gw.1", "gw.0")]
-    found = moved.steering.summary()["failovers"]
+    found = moved.steering.summary(24.0)["failovers"]
     assert (found["moved"], found["returned"], found["nobody"]) == (1, 1, 0)
     assert found["took_s"] == pytest.approx(0.4, abs=0.05)
 
@@ -75,7 +75,7 @@ def test_a_policy_that_is_not_needed_changes_and_costs_nothing(tmp_path: Path) -
     without, with_it = fleet.play(), fleet.play(FAILOVER)
     assert decisions(without) == decisions(with_it)
     assert without.log.tally() == with_it.log.tally()
-    assert with_it.steering.events.rows == [] and without.steering.summary() == {}
+    assert with_it.steering.events.rows == [] and without.steering.summary(24.0) == {}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_virtual_and_lockstep_decide_the_same_and_count_the_same_bytes(
         folders.append(run.folder)
     for name in ("decisions.parquet", "events.parquet", "messages.parquet"):
         assert digest(folders[0], name) == digest(folders[1], name), name
-    assert set(table(folders[1], "events").event) == {"failover", "camera-moved", "failback"}
+    assert set(table(folders[1], "events").event) == {"failover", "camera-moved", "failback", "lifecycle"}
 
 
 def test_the_bytes_of_both_legs_are_those_of_the_model(tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_nobody_left_and_then_somebody_is_back(tmp_path: Path) -> None:
 def test_a_gateway_that_is_down_all_the_time_is_stood_in_for(tmp_path: Path) -> None:
     fleet = small(tmp_path, TWO, "down=[gw.0]")
     assert all(entry.exit for entry in samples(fleet.play(FAILOVER))[1:])
-    assert fleet.play(FAILOVER).steering.summary()["failovers"]["moved"] == 1
+    assert fleet.play(FAILOVER).steering.summary(24.0)["failovers"]["moved"] == 1
 
 
 def test_a_short_silence_moves_nobody(tmp_path: Path) -> None:
     outcome = small(tmp_path, TWO).play("faults=[{kind: pause, target: gw.0, at: 3 s, for: 300 ms}]", FAILOVER)
-    assert outcome.steering.events.rows == []
+    assert {row.event for row in outcome.steering.events.rows} == {"lifecycle"}
 
 
 def test_cameras_that_did_not_hear_are_called_again(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class Node:
     Attributes:
         up: whether it runs; messages for a node that is down are lost.
         paused: whether it stands still.
+        spent: whether its battery is empty.
         intake: looks at a message before the node does; True: the message is dealt with. None without a fault.
         mind: the network as a gateway or the cloud has it for a sample while it is damaged; None while it is well.
         faults: names of the faults in force here, joined by `+`.
@@ -79,6 +80,7 @@ class Node:
         "sequence",
         "services",
         "site",
+        "spent",
         "up",
         "up_since_s",
         "watcher",
@@ -107,7 +109,7 @@ class Node:
         self.ports: dict[tuple[int, int], Port] = {}
         self.up = True
         self.up_since_s = 0.0
-        self.paused = False
+        self.paused = self.spent = False
         self.watcher: Callable[[Node], None] | None = None
         self.intake: Intake | None = None
         self.mind: Mind | None = None

@@ -26,6 +26,7 @@ from sim.scenario.parts import (
 from sim.scenario.policies import Policies
 from sim.scenario.schema import json_schema, schema_text
 from sim.scenario.sweeps import Interval, Sweep
+from sim.scenario.tenants import Quota, Tenant
 
 __all__ = [
     "COMMON_KEYS",
@@ -50,10 +51,12 @@ __all__ = [
     "NodeInstance",
     "Partition",
     "Policies",
+    "Quota",
     "Scenario",
     "Section",
     "Sweep",
     "Tariffs",
+    "Tenant",
     "Training",
     "build",
     "expectation",

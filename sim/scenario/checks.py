@@ -9,6 +9,7 @@ from sim.scenario.expectations import summary_key_problem
 from sim.scenario.fleet import Group, check_fleet, groups_of, policy_of, section
 from sim.scenario.problems import Finding, did_you_mean
 from sim.scenario.targets import ARROW, BEST_CAMERA, BROKER, any_matches
+from sim.scenario.tenants import check_tenants
 from sim.units import shown
 
 MVMC_VIEWS = 6
@@ -21,6 +22,7 @@ def check(data: dict[str, Any]) -> list[Finding]:
         *check_fleet(data, groups),
         *_exits(data, groups),
         *_policies(data, groups),
+        *check_tenants(data, groups),
         *_data(data, groups),
         *_down(data, groups),
         *_targets(data, groups),

@@ -44,6 +44,8 @@ SUMMARY_SECTIONS = (
     "policies",
     "failovers",
     "retunes",
+    "tenants",
+    "lifecycle",
 )
 """Mappings of `summary.json` that a dotted path may begin with."""
 SUMMARY_FIGURES = ("divergences", "energy_j", "cost", "virtual_s")

@@ -13,6 +13,7 @@ from sim.scenario.faults import Fault
 from sim.scenario.parts import Data, Exits, Hardware, Model, Mqtt, Multiview, OwnRadio, Tariffs
 from sim.scenario.policies import Policies
 from sim.scenario.sweeps import Sweep
+from sim.scenario.tenants import Tenant
 from sim.scenario.types import (
     BitRate,
     Bound,
@@ -157,6 +158,8 @@ class Scenario(Part):
     """Radios of your own."""
     tariffs: Tariffs = Tariffs()
     """Prices."""
+    tenants: dict[Name, Tenant] = Field(default_factory=dict)
+    """Who uses which part of the fleet, and how much of it at most; what is nobody's is the operator's."""
     down: NodeNames = ()
     """Nodes that are down from the start to the end, e.g. `[cam.1, cam.3]`; of every site."""
     faults: tuple[Fault, ...] = ()

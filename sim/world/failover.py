@@ -78,13 +78,12 @@ class Failover:
         self.took_s: list[float] = []
 
     def start(self) -> None:
-        """Begins to watch; gateways that are down from the start fall silent at once."""
+        """Begins; gateways that are down from the start fall silent at once."""
         for role in self._roles:
-            role.own.watcher = self._notice
             for camera in role.cameras:
                 camera.told = self._arrived
             if not _alive(role.own):
-                self._notice(role.own)
+                self.notice(role.own)
 
     def summary(self) -> dict[str, Any]:
         """`failovers` of the run's summary: how often roles moved and returned, and the longest time that one took."""
@@ -97,7 +96,7 @@ class Failover:
 
     # -- who is there
 
-    def _notice(self, gateway: Node) -> None:
+    def notice(self, gateway: Node) -> None:
         """A gateway fell silent, or came back: looks again once that has lasted."""
         silent = not _alive(gateway)
         if silent == (gateway.client in self._silent_s):

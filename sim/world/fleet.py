@@ -23,6 +23,7 @@ from sim.world.accounts import account_name
 from sim.world.plan import Plan
 from sim.world.routes import route
 from sim.world.standby import wire_up
+from sim.world.tenancy import TenantCloud
 
 OFFLINE = b"offline"
 
@@ -135,6 +136,8 @@ class Builder:
             return partial(HostGateway if moves else Gateway, **plan.gateway_options(instance, index))
         children = len(plan.children(instance.name))
         options = {"children": children, "has_edge": plan.has_edge, "wait_s": config.wait_s}
+        if self._scenario.tenants:
+            return partial(TenantCloud, **options)
         return partial(HostCloud if moves else Cloud, **options)
 
     def _wire_site(self, site: int, members: dict[str, Node]) -> None:

@@ -112,6 +112,10 @@ class Witness:
         self._discarded.add(hash(key))
         self._pool.discard(receiver, topic, payload)
 
+    def announce(self, sender: int, status: bytes) -> None:
+        """See `brokers.api.Carrier`."""
+        self._pool.announce(sender, status)
+
     def leftovers(self, patience_s: float) -> int:
         """What came and was never asked for; second deliveries are counted apart."""
         if self._kills:

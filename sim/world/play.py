@@ -15,6 +15,7 @@ import numpy as np
 from brokers.api import Carrier
 from sim.clock import Clock
 from sim.ddnn import Inference
+from sim.errors import UsageError
 from sim.faults import Engine
 from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog
@@ -25,13 +26,15 @@ from sim.nodes.node import Services
 from sim.nodes.parts import Parts
 from sim.nodes.shortcut import Shortcut
 from sim.nodes.shutter import shutters
-from sim.scenario import Mqtt
+from sim.scenario import Scenario
 from sim.world import faults
 from sim.world.fleet import Builder, Fleet, identities
 from sim.world.live import Live, LiveClock, LiveFabric
+from sim.world.plan import Plan
 from sim.world.prepare import Prepared, Progress
 from sim.world.steering import Steering, steering
 from sim.world.telemetry import Telemetry
+from sim.world.tenancy import QuotaFabric, Tenancy, has_quotas
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
 from sim.world.wiring import check, forms, open_samples, switch_off
 
@@ -49,6 +52,7 @@ class Outcome:
         outages: what was done to the real broker, and what it did then; empty where nothing was.
         interrupted: a live run was ended early; what had been due by then is accounted for.
         steering: what the fleet did about itself.
+        tenancy: the meters of the tenants; None where there are none.
     """
 
     fleet: Fleet
@@ -62,6 +66,7 @@ class Outcome:
     outages: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
     steering: Steering = field(default_factory=Steering)
+    tenancy: Tenancy | None = None
 
 
 @contextmanager
@@ -123,7 +128,7 @@ def play(
         book, log = WatchedBook(*sizes), WatchedLog(messages)
     fault_log = FaultLog()
     try:
-        fabric = _fabric(scenario.mqtt, clock, carrier, log, live)
+        fabric = _fabric(scenario, clock, carrier, log, live)
         services = Services(
             clock,
             fabric,
@@ -136,8 +141,9 @@ def play(
         fleet = Builder(prepared.plan, services, run).build()
         switch_off(fleet, scenario.down)
         open_samples(prepared, book)
-        steered = steering(prepared, fleet, clock, inference)
-        steered.start()
+        tenancy = _tenancy(prepared.plan, fleet, fabric)
+        steered = steering(prepared, fleet, clock, inference, None if carrier is None else carrier.announce)
+        steered.start(fleet)
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
@@ -179,15 +185,30 @@ def play(
         faults.outages(carrier),
         interrupted,
         steered,
+        tenancy,
     )
 
 
-def _fabric(mqtt: Mqtt, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None) -> Fabric:
+def _tenancy(plan: Plan, fleet: Fleet, fabric: Fabric) -> Tenancy | None:
+    """The meters of the tenants; None where there are none."""
+    if not plan.scenario.tenants:
+        return None
+    tenancy = Tenancy(plan)
+    tenancy.attach(fleet)
+    if isinstance(fabric, QuotaFabric):
+        fabric.tenancy = tenancy
+    return tenancy
+
+
+def _fabric(scenario: Scenario, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None) -> Fabric:
+    mqtt, quotas = scenario.mqtt, has_quotas(scenario)
     if live is not None:
+        if quotas:
+            raise UsageError("quotas of tenants are not enforced in live runs; remove them, or run in lockstep")
         return live.fabric(log, forms(mqtt), mqtt.qos, mqtt.patience_s)
     if carrier is None:
         return Shortcut(clock, log, forms(mqtt))
-    return Fabric(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
+    return (QuotaFabric if scenario.tenants else Fabric)(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
 
 
 def _run_out(clock: Clock) -> bool:

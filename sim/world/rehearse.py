@@ -12,6 +12,7 @@ from sim.world import expect, result
 from sim.world.play import play
 from sim.world.prepare import Prepared
 from sim.world.run import Mode
+from sim.world.wiring import is_plain
 
 RUN: Final = "rehearse"
 """The run's token in its topics: as long as any other, because topics count as bytes."""
@@ -38,8 +39,7 @@ def rehearse(
         FogFleetError, brokers.api.BrokerError: as `simulate`.
     """
     scenario = prepared.scenario
-    counts = scenario.policies.retune is not None  # of messages, while the run goes on
-    if mode == "virtual" and not (scenario.faults or counts):
+    if mode == "virtual" and is_plain(scenario):
         outcome = play(prepared, inference, None, None, RUN)
     else:
         choice, mqtt = "memory" if mode == "virtual" else broker, scenario.mqtt

@@ -15,11 +15,12 @@ from sim.ddnn import Inference
 from sim.meter import battery_life_s, energy_j
 from sim.nodes.node import Node
 from sim.world import curve, summary, under_fault
+from sim.world.chargeback import bills, node_costs
 from sim.world.fleet import site_name
 from sim.world.play import Outcome
 from sim.world.prepare import Prepared
+from sim.world.tenancy import REFUSED
 
-MONTH_S = 30 * 24 * 3600.0
 _NODES = pa.schema(
     [
         ("site", pa.string()),
@@ -49,7 +50,8 @@ def broker_bytes(outcome: Outcome, counters: Counters) -> dict[str, int]:
     """MQTT bytes on both legs: by the model's closed forms, and as the client sockets carried them."""
     tally = outcome.log.tally()
     published = sum(node.sent_bytes for node in outcome.fleet.nodes)
-    delivered = tally.payload + tally.header + outcome.overheard_bytes
+    never_sent = outcome.log.tally(fate=f"lost:{REFUSED}").header
+    delivered = tally.payload + tally.header - never_sent + outcome.overheard_bytes
     return {
         "modelled": published + delivered + tally.mqtt,
         "counted": counters.data_bytes_written + counters.data_bytes_read,
@@ -67,15 +69,16 @@ def energy(prepared: Prepared, node: Node, virtual_s: float) -> float:
 
 def cost(prepared: Prepared, node: Node, joules: float, virtual_s: float) -> float:
     """What a node costs by the scenario's tariffs."""
-    tariffs = prepared.scenario.tariffs
-    cloud_s = node.busy_s if node.role == "cloud" else 0.0
-    device_months = virtual_s / MONTH_S if node.role != "cloud" else 0.0
-    return (
-        tariffs.per_mb * node.bytes_up / 1e6
-        + tariffs.per_joule * joules
-        + tariffs.per_cloud_second * cloud_s
-        + tariffs.per_device_month * device_months
-    )
+    return sum(node_costs(prepared.scenario.tariffs, node, joules, virtual_s).values())
+
+
+def tenants(prepared: Prepared, outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """The bill of each tenant and of the operator; nothing where there are no tenants."""
+    if outcome.tenancy is None:
+        return {}
+    virtual_s = outcome.virtual_s
+    nodes = ((node, energy(prepared, node, virtual_s)) for node in outcome.fleet.nodes)
+    return bills(outcome.tenancy, prepared.scenario.tariffs, nodes, virtual_s)
 
 
 def node_rows(prepared: Prepared, outcome: Outcome) -> list[dict[str, Any]]:
@@ -159,7 +162,8 @@ def figures(
         "exits": summary.exits(entries),
         "thresholds": scenario.exits.thresholds(),
         **summary.policies(scenario.policies, entries),
-        **outcome.steering.summary(),
+        **outcome.steering.summary(outcome.virtual_s),
+        **({"tenants": tenants(prepared, outcome)} if outcome.tenancy is not None else {}),
         "bytes": summary.traffic(outcome.log, plan, equation, raw_bytes, len(entries) * len(plan.cameras)),
         "eq1": equation,
         "latency_s": summary.latency(entries),

@@ -20,11 +20,12 @@ from brokers.choose import check_choice, open_carrier
 from sim.ddnn import Inference
 from sim.ledger.folder import RunFolder
 from sim.scenario import Scenario
-from sim.world import expect, faults, result
+from sim.world import chargeback, expect, faults, result
 from sim.world.live import Live
 from sim.world.play import Outcome, play
 from sim.world.prepare import Prepared, Progress, prepare
 from sim.world.telemetry import Snapshot, Telemetry
+from sim.world.wiring import is_plain
 
 Mode = Literal["virtual", "lockstep", "live"]
 INTERRUPTED: Final = 130
@@ -123,7 +124,7 @@ def _simulate(
         outcome = play(
             prepared,
             inference,
-            None if mode == "virtual" and not scenario.faults and telemetry is None else carrier,
+            None if mode == "virtual" and is_plain(scenario) and telemetry is None else carrier,
             folder.path / "messages.parquet",
             record["id"][-8:],
             progress,
@@ -159,7 +160,9 @@ def write_tables(
     path = folder.path
     outcome.book.write(path / "decisions.parquet", result.site_names(prepared))
     outcome.faults.write(path / "faults.parquet")
-    outcome.steering.write(path / "events.parquet")
+    outcome.steering.write(path / "events.parquet", outcome.virtual_s)
+    if outcome.tenancy is not None:
+        chargeback.write(result.tenants(prepared, outcome), path / "tenants.parquet")
     result.write_nodes(prepared, outcome, path / "nodes.parquet")
     summary = result.summarise(prepared, inference, outcome, mode)
     summary["expect"] = expect.check(prepared.scenario.expect, summary)

@@ -1,4 +1,4 @@
-"""What a fleet does about itself while it runs: roles of gateways move, thresholds change; all is written down."""
+"""What a fleet does about itself while it runs: roles move, thresholds and states change; all is written down."""
 
 from __future__ import annotations
 
@@ -8,54 +8,75 @@ from typing import Any
 from sim.clock import Clock
 from sim.ddnn import Inference
 from sim.ledger.events import EventLog
+from sim.nodes.node import Node
 from sim.world.failover import Failover
 from sim.world.fleet import Fleet
+from sim.world.lifecycle import Announce, Lifecycle
 from sim.world.prepare import Prepared
 from sim.world.retuning import Outlooks, Retuning
 
 
 class Steering:
-    """All that the policies `failover` and `retune` call for; nothing without them."""
+    """Moves of roles, thresholds and states of a run; with nothing given, of one that has none."""
 
     def __init__(
-        self, events: EventLog | None = None, failover: Failover | None = None, retuning: Retuning | None = None
+        self,
+        events: EventLog | None = None,
+        failover: Failover | None = None,
+        retuning: Retuning | None = None,
+        lifecycle: Lifecycle | None = None,
     ) -> None:
         self.events = EventLog() if events is None else events
         self._failover = failover
         self._retuning = retuning
+        self._lifecycle = lifecycle
 
     @property
     def acts(self) -> bool:
         """Whether there is any such policy."""
         return self._failover is not None or self._retuning is not None
 
-    def start(self) -> None:
-        """Puts everything on the clock."""
-        for part in (self._failover, self._retuning):
+    def start(self, fleet: Fleet) -> None:
+        """Begins to watch the nodes, and puts what is due on the clock."""
+        for node in fleet.nodes:
+            node.watcher = self._changed
+        for part in (self._lifecycle, self._failover, self._retuning):
             if part is not None:
                 part.start()
+
+    def _changed(self, node: Node) -> None:
+        if self._lifecycle is not None:
+            self._lifecycle.changed(node)
+        if self._failover is not None and node.role == "gateway":
+            self._failover.notice(node)
 
     @property
     def outlooks(self) -> Outlooks | None:
         """What the thresholds were chosen by; None where nobody chooses."""
         return None if self._retuning is None else self._retuning.outlooks
 
-    def summary(self) -> dict[str, Any]:
-        """`failovers` and `retunes` of the run's summary, where there are such policies."""
-        found = {}
+    def summary(self, virtual_s: float) -> dict[str, Any]:
+        """`failovers`, `retunes` and `lifecycle` of the run's summary, where there is anything to say."""
+        found: dict[str, Any] = {}
         if self._failover is not None:
             found["failovers"] = self._failover.summary()
         if self._retuning is not None:
             found["retunes"] = self._retuning.summary()
+        if self._lifecycle is not None:
+            found |= self._lifecycle.summary(virtual_s)
         return found
 
-    def write(self, path: Path) -> None:
-        """Writes `events.parquet`, where there is anybody to cause events."""
-        if self.acts:
-            self.events.write(path)
+    def write(self, path: Path, virtual_s: float) -> None:
+        """Writes `events.parquet`."""
+        if self._lifecycle is not None:
+            log = EventLog()
+            log.rows = [*self._lifecycle.births(), *self.events.rows, *self._lifecycle.ends(virtual_s)]
+            log.write(path)
 
 
-def steering(prepared: Prepared, fleet: Fleet, clock: Clock, inference: Inference) -> Steering:
+def steering(
+    prepared: Prepared, fleet: Fleet, clock: Clock, inference: Inference, announce: Announce | None
+) -> Steering:
     """What the scenario of a run calls for."""
     plan, events = prepared.plan, EventLog()
     cameras = [camera.config.period_s for camera in plan.cameras if camera.config.role == "camera"]
@@ -68,4 +89,4 @@ def steering(prepared: Prepared, fleet: Fleet, clock: Clock, inference: Inferenc
         )
     if plan.retune is not None:
         retuning = Retuning(plan.retune, plan, fleet, clock, inference, events, horizon_s)
-    return Steering(events, failover, retuning)
+    return Steering(events, failover, retuning, Lifecycle(fleet, clock, events, announce))

@@ -9,7 +9,7 @@ from brokers.api import MQTT_5, MQTT_311
 from sim.ledger.messages import MessageLog, check_conservation
 from sim.ledger.samples import SampleBook
 from sim.meter import Framing
-from sim.scenario import Mqtt
+from sim.scenario import Mqtt, Scenario
 from sim.world.fleet import Fleet
 from sim.world.prepare import Prepared
 
@@ -18,6 +18,11 @@ def forms(mqtt: Mqtt) -> Framing:
     """The MQTT closed forms of the scenario's version and QoS, whatever a broker has negotiated."""
     qos, level = mqtt.qos, MQTT_5 if mqtt.version == "5" else MQTT_311
     return Framing(lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level))
+
+
+def is_plain(scenario: Scenario) -> bool:
+    """Whether nothing touches, refuses or counts a message on its way, so that it need not become bytes in memory."""
+    return not (scenario.faults or scenario.tenants or scenario.policies.retune is not None)
 
 
 def switch_off(fleet: Fleet, names: Collection[str]) -> None:

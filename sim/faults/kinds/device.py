@@ -108,11 +108,15 @@ class Battery(NodeFault):
             if not dead and node.energy_j - start_j >= self.capacity_j:
                 dead = True
                 ctx.record(empty_s=ctx.now_s)
+                node.node.spent = True
                 death.enter_context(node.down())
 
         ctx.every(self.check_s, check)
         with death:
-            yield
+            try:
+                yield
+            finally:
+                node.node.spent = False
 
 
 class ClockError(NodeFault):

@@ -1,0 +1,199 @@
+"""Tenants of a shared fleet: what each one uses, what is refused beyond its quota, and what it pays.
+
+Quotas are looked at where a message is published (bytes) and where it arrives (compute of gateways and cloud, storage
+of the cloud). What is refused is lost with the reason `quota`, `quota-compute` or `quota-storage`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sim import wire
+from sim.meter import Cost
+from sim.nodes.cloud import Session
+from sim.nodes.fabric import Fabric
+from sim.nodes.lanes import Message, Port
+from sim.nodes.node import Node
+from sim.nodes.standin import HostCloud
+from sim.scenario import Scenario, Tenant
+from sim.world.plan import Plan
+
+if TYPE_CHECKING:
+    from sim.world.fleet import Fleet
+
+OPERATOR: Final = "(operator)"
+"""Whoever has the nodes that are no tenant's, and what of the cloud no tenant uses."""
+REFUSED: Final = "quota"
+_DATA: Final = (wire.SCORES, wire.FEATURES, wire.RAW)
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one tenant has used.
+
+    Attributes:
+        window: number of the window that `sent_bytes` and `computed_s` are of.
+        refused: messages by reason.
+    """
+
+    name: str
+    tenant: Tenant
+    window: int = 0
+    sent_bytes: int = 0
+    computed_s: float = 0.0
+    stored_bytes: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def roll(self, now_s: float) -> None:
+        """Begins a new window where its time has come."""
+        window = int(now_s / self.tenant.quota.per_s)
+        if window != self.window:
+            self.window, self.sent_bytes, self.computed_s = window, 0, 0.0
+
+    def sends(self, size: int) -> bool:
+        """Whether it may publish so many bytes more in this window."""
+        limit = self.tenant.quota.bytes
+        if limit is not None and self.sent_bytes + size > limit:
+            return False
+        self.sent_bytes += size
+        return True
+
+    def refuses(self, node: Node, payload_bytes: int) -> str:
+        """Why a message with work for a gateway or the cloud is not taken; empty: it is."""
+        quota = self.tenant.quota
+        if quota.compute_s is not None and self.computed_s >= quota.compute_s:
+            return "quota-compute"
+        if node.role == "cloud":
+            if quota.storage is not None and self.stored_bytes + payload_bytes > quota.storage:
+                return "quota-storage"
+            self.stored_bytes += payload_bytes
+        return ""
+
+
+class Tenancy:
+    """Whose a node is, and the meters of all tenants.
+
+    Attributes:
+        cloud_s: seconds that the cloud computed for each tenant.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.meters = {name: Meter(name, tenant) for name, tenant in plan.scenario.tenants.items()}
+        self.cloud_s = dict.fromkeys(self.meters, 0.0)
+        self._cameras = Counter(camera.group for camera in plan.cameras)
+        self._found: dict[tuple[int, str], Meter | None] = {}
+        self._busy_s: dict[int, float] = {}
+
+    def attach(self, fleet: Fleet) -> None:
+        """Lets the cloud tell for which site it computes."""
+        for node in fleet.nodes:
+            if isinstance(node, TenantCloud):
+                node.charge = self.charge
+
+    def of(self, site: int, group: str) -> Meter | None:
+        """The tenant of a group of nodes at a site; None: the operator's own."""
+        key = (site, group)
+        if key not in self._found:
+            self._found[key] = next((meter for meter in self.meters.values() if _has(meter.tenant, *key)), None)
+        return self._found[key]
+
+    def works(self, gateway: Node, now_s: float) -> None:
+        """Puts what a gateway has computed since it was last looked at on its tenant's meter."""
+        meter = self.of(gateway.site, gateway.group)
+        if meter is not None:
+            meter.roll(now_s)
+            before_s = self._busy_s.get(gateway.client, 0.0)
+            self._busy_s[gateway.client] = gateway.busy_s
+            meter.computed_s += gateway.busy_s - before_s
+
+    def charge(self, site: int, seconds: float, now_s: float) -> None:
+        """Puts seconds of the cloud on the meters of a site's tenants, in proportion to their cameras."""
+        for group, count in self._cameras.items():
+            meter = self.of(site, group)
+            share_s = seconds * count / self._cameras.total()
+            if meter is not None:
+                meter.roll(now_s)
+                meter.computed_s += share_s
+                self.cloud_s[meter.name] += share_s
+
+
+def has_quotas(scenario: Scenario) -> bool:
+    """Whether anything can be refused."""
+    quotas = [tenant.quota for tenant in scenario.tenants.values()]
+    return any((quota.bytes, quota.compute_s, quota.storage) != (None, None, None) for quota in quotas)
+
+
+def _has(tenant: Tenant, site: int, group: str) -> bool:
+    at_site = tenant.sites is None or site in tenant.sites
+    return site >= 0 and at_site and (tenant.groups is None or group in tenant.groups)
+
+
+class TenantCloud(HostCloud):
+    """A cloud that tells for which site it computes."""
+
+    __slots__ = ("charge",)
+
+    charge: Callable[[int, float, float], None] | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.charge = None
+
+    def _classify(self, session: Session) -> None:
+        before_s = self.busy_s
+        super()._classify(session)
+        if self.charge is not None:
+            self.charge(session.site, self.busy_s - before_s, self.services.clock.now)
+
+
+class QuotaFabric(Fabric):
+    """A fabric that refuses what goes beyond a tenant's quota."""
+
+    tenancy: Tenancy
+
+    def publish(
+        self,
+        port: Port,
+        sample: int,
+        payload: bytes,
+        *,
+        dtype: int,
+        origin: int,
+        flags: int = 0,
+        expected: int = 0,
+        to: Collection[int] | None = None,
+    ) -> None:
+        """As every fabric; data beyond the quota never leave the node."""
+        src = port.src
+        meter = self.tenancy.of(src.site, src.group)
+        if meter is not None:
+            meter.roll(self.clock.now)
+            if not meter.sends(wire.HEADER_BYTES + len(payload)) and port.kind in _DATA:
+                self._refuse(meter, port, sample)
+                return
+        super().publish(port, sample, payload, dtype=dtype, origin=origin, flags=flags, expected=expected, to=to)
+
+    def _refuse(self, meter: Meter, port: Port, sample: int) -> None:
+        meter.refused[REFUSED] += 1
+        for lane in port.lanes:
+            lane.messages += 1  # it is accounted for, without any bytes
+            nothing = Message(lane, port.kind, lane.src.index, sample, b"", Cost(0, 0, 0), 1, self.clock.now)
+            self.lose(nothing, REFUSED)
+
+    def deliver(self, message: Message, parsed: wire.Frame) -> None:
+        """As every fabric; work beyond the quota is not taken."""
+        dst, src = message.lane.dst, message.lane.src
+        meter = self.tenancy.of(src.site, src.group) if parsed.kind in _DATA else None
+        if meter is not None:
+            meter.roll(self.clock.now)
+            if dst.role == "gateway":
+                self.tenancy.works(dst, self.clock.now)
+            reason = meter.refuses(dst, len(parsed.payload))
+            if reason:
+                meter.refused[reason] += 1
+                self.lose(message, reason)
+                return
+        super().deliver(message, parsed)
