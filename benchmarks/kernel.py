@@ -146,26 +146,29 @@ def _ledger() -> Row:
 
 
 def _start_up() -> Iterator[Row]:
-    times = [_until_ready() for _ in range(3)]
-    torch_s = statistics.median(_seconds("import torch") for _ in range(3))
-    ready_s = statistics.median(times)
-    yield Row("fogfleet run, lockstep: start to first event", f"{ready_s:.1f} s", "<= 4 s", ready_s <= 4)
+    runs = [_until_ready() for _ in range(3)]
+    ready_s = statistics.median(seconds for seconds, _ in runs)
+    yield Row("fogfleet run, lockstep, warm: start to first event", f"{ready_s:.1f} s", "<= 4 s", ready_s <= 4)
+    torch_s = _seconds("import torch") if any(torch for _, torch in runs) else 0.0
     rest_s = ready_s - torch_s
-    yield Row(f"of which not torch's import ({torch_s:.1f} s)", f"{rest_s:.1f} s", "<= 1.5 s", rest_s <= 1.5)
+    told = f"{torch_s:.1f} s" if torch_s else "not loaded"
+    yield Row(f"of which not torch's import ({told})", f"{rest_s:.1f} s", "<= 1.5 s", rest_s <= 1.5)
 
 
-def _until_ready() -> float:
-    """Wall seconds from the start of the command until its broker is there and the run begins."""
+def _until_ready() -> tuple[float, bool]:
+    """Wall seconds from the start of the command until its broker is there and the run begins; whether torch is too."""
     with tempfile.TemporaryDirectory() as out:
         began = time.time()
-        code = "from sim.cli import main; main()"
+        code = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); "
+        code += "from sim.cli import main; main()"
         command = [sys.executable, "-c", code, "run", str(SCENARIO), "-o", out, "--set", "samples=20"]
-        subprocess.run(command, check=False, capture_output=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         (record,) = Path(out).glob("*/*/run.json")
         (log,) = Path(out).glob("*/*/log.jsonl")
         prepared = next(e for e in map(json.loads, log.read_text().splitlines()) if e["event"] == "preparing")
         wall_s = json.loads(record.read_text())["wall_s"]
-        return datetime.fromisoformat(prepared["time"]).timestamp() - began + float(wall_s["setup"])
+        ready_s = datetime.fromisoformat(prepared["time"]).timestamp() - began + float(wall_s["setup"])
+        return ready_s, done.stderr.splitlines()[-1] == "True"
 
 
 def _seconds(code: str) -> float:

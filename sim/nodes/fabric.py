@@ -196,7 +196,7 @@ class Fabric:
     def _launch(self, message: Message) -> None:
         lane, clock = message.lane, self.clock
         passage = lane.link.send(clock.now, message.cost.link_bytes, message.kind, message.sample, message.origin)
-        message = message._replace(passage=passage)
+        message = Message(*message[:-1], passage)  # its last field; `_replace` takes three times as long
         if passage.arrives_s is None:
             self.carrier.discard(lane.dst.client, lane.topic, message.frame)
             self.lose(message, passage.lost or "link")
