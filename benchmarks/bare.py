@@ -67,7 +67,7 @@ class Model:
     def _later(self, delay_s: float, callback: Callable[[Any], None], value: Any) -> None:
         event = Event(self._env)
         event._ok, event._value = True, value
-        event.callbacks.append(callback)  # type: ignore[union-attr]
+        event.callbacks.append(callback)
         self._env.schedule(event, NORMAL, delay_s)
 
     def _captures(self, sample: int) -> None:
