@@ -99,6 +99,8 @@ def test_separate_processes_decide_as_one(scenario: Callable[..., Any], tmp_path
     pd.testing.assert_frame_equal(table(virtual.folder, "nodes")[counts], table(real.folder, "nodes")[counts])
     files = [{path.name for path in run.folder.iterdir()} for run in (real, virtual)]
     assert files[0] == files[1]
+    states = table(real.folder, "events")
+    pd.testing.assert_frame_equal(states.drop(columns="at_s"), table(virtual.folder, "events").drop(columns="at_s"))
     run = record(real.folder)
     assert run["processes"] == 5 and run["mode"] == "live" and run["twice"] == 0
     events = [json.loads(line) for line in (real.folder / "log.jsonl").read_text().splitlines()]
@@ -124,6 +126,8 @@ def test_a_killed_gateway_is_noticed_and_comes_back(scenario: Callable[..., Any]
     dropped = decisions[decisions["exit"].isna() & (decisions["captured_s"] < row["end_s"])]
     assert dropped["fault"].eq("process-lost").all(), "what was lost names the cause"
     assert messages["fate"].isin(["delivered", "lost:node-down", "lost:undelivered", "lost:interrupted"]).all()
+    states = table(result.folder, "events").query("node == 'gw'")["becomes"].tolist()
+    assert states[2:] == ["active", "failed", "active", "retired"]
     log = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
     events = [entry["event"] for entry in log if entry.get("node") == "site-0/gw" and "pid" not in entry]
     assert events[:3] == ["online", "offline", "online"]
@@ -224,6 +228,12 @@ def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path)
     assert record(folder)["status"].startswith("failed: SetupError")
     with pytest.raises(UsageError, match="no such node"):
         up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["cam.9"])
+
+
+def test_what_needs_one_process_is_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"policies\.retune; remove that"):
+        up(scenario("policies.retune={kind: byte-budget, bytes: 60, every: 20 s}"), broker="mosquitto", out=tmp_path)
+    assert not (tmp_path / "three-cameras").exists()
 
 
 def test_a_process_that_ends_before_the_run_is_told_at_once(

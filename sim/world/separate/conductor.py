@@ -28,6 +28,9 @@ DECIDED_S: Final = 0.5
 FAREWELL_S: Final = 10.0
 """Wall seconds that nodes have to tell the rest."""
 
+PRESENT: Final = (b"online", b"active", b"degraded")
+"""What the status of a node says while it is there."""
+
 Log = Callable[..., None]
 
 
@@ -101,7 +104,7 @@ class Conductor:
         """Starts the run and goes on until it is over; whether it was ended early, by Ctrl-C or `clock.stop`."""
         scenario, clock = self._prepared.scenario, self.clock
         for name, node in self._nodes.items():
-            node.up = name in self._online
+            _set(node, up=name in self._online)
         epoch_s = time.time() + LEAD_S
         self._start = wire.Control(wire.START, self._prepared.samples, epoch_s, clock.speed)
         self._say(self._start)
@@ -157,11 +160,11 @@ class Conductor:
                 self._on_rows(name, payload)
 
     def _on_status(self, name: str, payload: bytes) -> None:
-        online = payload == b"online"
+        online = payload in PRESENT
         if online == (name in self._online):
             return
         node, now_s = self._nodes[name], self.clock.now
-        node.up = online
+        _set(node, up=online)
         if online:
             self._online.add(name)
             if self._start is not None:
@@ -197,6 +200,12 @@ class Conductor:
         self._sequence += 1
         frame = wire.encode(wire.CONTROL, wire.ORDER, 0, 0, self._sequence, wire.encode_control(control))
         self._line.retain(names.control_topic(self._run), frame)
+
+
+def _set(node: Node, *, up: bool) -> None:
+    node.up = up
+    if node.watcher is not None:
+        node.watcher(node)
 
 
 def _order(mail: tuple[str, str, bytes]) -> int:

@@ -141,6 +141,7 @@ class Station:
         if clock.now > 0:  # come back in mid-run: what was due before is lost, and no number is used twice
             node.up_since_s = clock.now
             node.sequence = int(clock.now * 1000)
+        self._pool.announce(0, b"active")
         self._notice(f"{self.name}: run {self._run} starts")
         if isinstance(node, Camera) and node.name not in self._prepared.scenario.down:
             clock.process(node.run(start.samples))

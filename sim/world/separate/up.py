@@ -13,6 +13,7 @@ from brokers.choose import open_carrier
 from brokers.client import Pool
 from sim.clock import Clock
 from sim.errors import SetupError, UsageError
+from sim.ledger.events import EventLog
 from sim.ledger.faults import FaultLog
 from sim.ledger.folder import RunFolder
 from sim.ledger.samples import SampleBook
@@ -20,6 +21,7 @@ from sim.nodes.node import Services
 from sim.nodes.shortcut import Shortcut
 from sim.scenario import Scenario
 from sim.world.fleet import Builder
+from sim.world.lifecycle import Lifecycle
 from sim.world.play import Outcome
 from sim.world.prepare import Prepared, Progress, prepare
 from sim.world.run import INTERRUPTED, Notice, RunResult, as_given, describe, exit_code, new_id, write_tables
@@ -28,6 +30,7 @@ from sim.world.separate.conductor import Conductor
 from sim.world.separate.gather import Gathering
 from sim.world.separate.processes import Crew, as_arguments
 from sim.world.separate.station import KEEPALIVE_S
+from sim.world.steering import Steering
 from sim.world.telemetry import Snapshot, Telemetry
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
 from sim.world.wiring import check, forms, open_samples, switch_off
@@ -67,9 +70,11 @@ def up(
         telemetry: shows the run to other threads while it goes on.
 
     Raises:
+        UsageError: the scenario has policies that need one process.
         FogFleetError: and the folder keeps its `.partial` name.
         brokers.api.BrokerError: the broker is missing, refuses, or is gone.
     """
+    refuse_what_needs_one_process(scenario)
     run_id = new_id()
     folder = RunFolder(out / scenario.name, run_id)
     record = describe(scenario, "live", speed, argv, run_id)
@@ -121,6 +126,7 @@ class Session:
         folder.log("preparing", scenario=scenario.name, seed=scenario.seed, mode="live")
         self._prepared = prepare(scenario, progress)  # trained once, here; the processes find it stored
         self._inference = self._prepared.network.inference(self._prepared.dataset)
+        self._steering = Steering()
         self._book = WatchedBook(scenario.sites, self._prepared.samples)
         self._log = WatchedLog(folder.path / "messages.parquet")
         stack.callback(self._log.close)
@@ -169,6 +175,9 @@ class Session:
             watcher = Watcher(telemetry, prepared, self._fleet, conductor.clock, self._book, self._log, None)
             conductor.clock.turns.append(watcher.look)
             telemetry.listen()
+        events = EventLog()
+        self._steering = Steering(events, lifecycle=Lifecycle(self._fleet, conductor.clock, events, None))
+        self._steering.start(self._fleet)
         interrupted = conductor.play()
         crew.dismiss()
         conductor.dismiss()
@@ -210,7 +219,22 @@ class Session:
         log.close()
         check(prepared, self._fleet, book, log, now_s if interrupted else None)
         lasted_s = now_s if interrupted else max(gathering.last_s, (prepared.samples - 1) * prepared.period_s)
-        return Outcome(self._fleet, book, log, faults, 0, 0, gathering.overheard_bytes, lasted_s, {}, interrupted)
+        return Outcome(
+            self._fleet, book, log, faults, 0, 0, gathering.overheard_bytes, lasted_s, {}, interrupted, self._steering
+        )
+
+
+def refuse_what_needs_one_process(scenario: Scenario) -> None:
+    """Raises `UsageError` for a scenario with a policy that has to see the whole fleet at once."""
+    policies = scenario.policies
+    there = {
+        "policies.failover": policies.failover is not None,
+        "policies.retune": policies.retune is not None,
+        "tenants": bool(scenario.tenants),
+    }
+    if any(there.values()):
+        named = ", ".join(name for name, is_there in there.items() if is_there)
+        raise UsageError(f"separate processes do not know {named}; remove that, or use fogfleet run --mode live")
 
 
 def divide(prepared: Prepared, elsewhere: Sequence[str]) -> tuple[list[str], list[str]]:
