@@ -164,7 +164,8 @@ class Conductor:
         if online == (name in self._online):
             return
         node, now_s = self._nodes[name], self.clock.now
-        _set(node, up=online)
+        if name not in self._gathering.ended:  # whoever has told everything may go
+            _set(node, up=online)
         if online:
             self._online.add(name)
             if self._start is not None:
