@@ -52,7 +52,7 @@ def test_the_run_folder_holds_what_is_promised(tmp_path: Path) -> None:
     assert result.folder.parent == tmp_path / "six-cameras"
     assert {path.name for path in result.folder.iterdir()} == {
         *("run.json", "scenario.yaml", "scenario.json", "summary.json", "log.jsonl"),
-        *("messages.parquet", "decisions.parquet", "faults.parquet", "nodes.parquet"),
+        *("messages.parquet", "decisions.parquet", "faults.parquet", "nodes.parquet", "events.parquet"),
     }
     decisions, messages = table(result.folder, "decisions"), table(result.folder, "messages")
     assert decisions["sample"].tolist() == list(range(24))
