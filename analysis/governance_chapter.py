@@ -23,7 +23,7 @@ def section(run: Run) -> Section:
     if moved > 0:
         took = run.number("failovers.took_s")
         longest = f"; the longest took {words.seconds(took)} from the failure to the last camera" if took > 0 else ""
-        told.append(f"{words.count(moved)} gateways were taken over by another one{longest}")
+        told.append(f"Gateways were taken over {words.count(moved)} times by another one{longest}")
     if tuned > 0:
         told.append(f"thresholds were moved {words.count(tuned)} times")
     shares = run.numbers("lifecycle")
@@ -37,9 +37,13 @@ def section(run: Run) -> Section:
             "states", "Changes of state of the nodes", _changes(run), {"at_s": "seconds"}, {"at_s": "at"}, aside=True
         ),
     ]
-    finding = ("; ".join(told) + ".").capitalize() if told else "The fleet left itself as it was."
+    finding = _sentence("; ".join(told)) if told else "The fleet left itself as it was."
     plot = events.orchestration(run)
     return Section("orchestration", "Re-orchestration", finding, [plot] if plot else [], tables)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _changes(run: Run) -> pd.DataFrame:
@@ -72,7 +76,7 @@ def tenants(run: Run) -> Section:
     )
     total = sum(bill.get("cost", 0.0) for bill in bills.values())
     payers = len(bills) - (OPERATOR in bills)
-    finding = f"{words.count(payers)} tenants share the fleet, which costs {words.number(total)} in all"
+    finding = f"Tenants: {words.count(payers)}. The fleet costs {words.number(total)} in all"
     finding += f"; {words.count(refused)} messages were refused beyond their quotas." if refused else "."
     table = Table(
         "tenants", "Charge-back: what each tenant used, and what it pays", frame,

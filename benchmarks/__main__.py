@@ -15,6 +15,7 @@ TITLES = {
     "ddnn": "The network",
     "sweep": "Sweeps",
     "faults": "Faults",
+    "orchestration": "Gateways that fail, thresholds that move",
     "garbage": "Garbage thrown at a fleet",
     "serve": "The page of a run",
     "live": "Live runs and separate processes",

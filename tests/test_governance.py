@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from policy_kit import Fleet, decisions, samples, small
 from world_kit import digest, record, table
 
+from analysis import governance_chapter, load
 from brokers.api import Identity
 from brokers.choose import open_carrier
 from sim import world
@@ -192,3 +193,24 @@ def test_a_shared_fleet_sweeps(tmp_path: Path) -> None:
     assert figures["tenants"]["city"]["refused_bandwidth"] > 0
     with pytest.raises(UsageError, match="not enforced in live"):
         world.simulate(wanted, mode="live", out=tmp_path)
+
+
+def test_the_report_tells_who_answered_how_thresholds_moved_and_who_pays(tmp_path: Path) -> None:
+    policy = "policies={failover: nearest, retune: {kind: byte-budget, bytes: 30, every: 5 s}}"
+    crash = "faults=[{kind: crash, target: gw.0, at: 7 s, for: 9 s}]"
+    wanted = small(tmp_path, "nodes.gw.count=2", TARIFFS).scenario(policy, crash, "tenants={city: {groups: [cam]}}")
+    run = load.run(world.simulate(wanted, mode="virtual", out=tmp_path).folder)
+    told = governance_chapter.section(run)
+    assert told.finding.startswith("Gateways were taken over 1 times") and "thresholds were moved" in told.finding
+    (plot,) = told.plots
+    panels = plot.draw(True).figure.axes
+    assert len(panels) == 3, "dropped samples, who answers, thresholds"
+    actions, states = (table.frame for table in told.tables)
+    assert set(actions.event) == {"failover", "camera-moved", "failback", "retune"}
+    assert list(states[states.node == "gw.0"].becomes) == ["degraded", "failed", "degraded", "active"]
+    bills = governance_chapter.tenants(run)
+    assert list(bills.tables[0].frame.tenant) == ["city", "(operator)"]
+    assert bills.finding.startswith("Tenants: 1. The fleet costs")
+    usual = load.run(world.simulate(small(tmp_path).scenario(), mode="virtual", out=tmp_path).folder)
+    assert not governance_chapter.section(usual).plots
+    assert not any(len(table.frame) for table in governance_chapter.section(usual).tables)

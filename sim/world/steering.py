@@ -67,11 +67,12 @@ class Steering:
         return found
 
     def write(self, path: Path, virtual_s: float) -> None:
-        """Writes `events.parquet`."""
+        """Writes `events.parquet`; without any rows where nobody watched the nodes (separate processes)."""
+        log = EventLog()
+        log.rows = [*self.events.rows]
         if self._lifecycle is not None:
-            log = EventLog()
-            log.rows = [*self._lifecycle.births(), *self.events.rows, *self._lifecycle.ends(virtual_s)]
-            log.write(path)
+            log.rows = [*self._lifecycle.births(), *log.rows, *self._lifecycle.ends(virtual_s)]
+        log.write(path)
 
 
 def steering(

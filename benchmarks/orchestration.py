@@ -1,0 +1,43 @@
+"""What it takes a site to get over the death of a gateway, and what thresholds that move hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.table import Row
+from brokers.choose import open_carrier
+from sim import world
+from sim.world.play import Outcome, play
+
+FAILOVER = Path("scenarios/failover.yaml")
+DEAD_S, BACK_S, MOVED_S = 10.0, 22.0, 0.6
+BUDGET_BYTES = 60.0
+WHOLE = "down=[]"
+RUN = "benchmrk"
+
+
+def rows() -> Iterator[Row]:
+    """One table; all times are virtual."""
+    for policy in ("none", "least-loaded", "nearest"):
+        outcome = _play(f"policies.failover={policy}")
+        dead = [entry for _, _, entry in outcome.book.entries() if DEAD_S <= entry.captured_s < BACK_S]
+        late = [entry for entry in dead if entry.captured_s >= DEAD_S + MOVED_S]
+        first = sum(entry.exit is None for entry in dead) - sum(entry.exit is None for entry in late)
+        share = sum(entry.exit is None for entry in late) / len(late)
+        value = f"{first} samples in the first {MOVED_S:g} s, then {share:.0%}"
+        target = "0 % after the failover time" if policy != "none" else ""
+        yield Row(f"gateway killed, policy {policy}: dropped", value, target, share == 0 if target else None)
+    budget = f"policies.retune={{kind: byte-budget, bytes: {BUDGET_BYTES:g}, every: 4 s}}"
+    for what, overrides in (("fixed", ()), ("byte-budget", (budget,))):
+        outcome = _play(WHOLE, "faults=[]", "exits={local: 0.1}", *overrides)
+        spent = outcome.log.tally(link="cam->gw").payload / (len(outcome.book) * len(outcome.fleet.cameras()))
+        limit = f"<= {1.25 * BUDGET_BYTES:g} B, the way there included" if overrides else ""
+        met = spent <= 1.25 * BUDGET_BYTES if overrides else None
+        yield Row(f"T = 0.1 at the start, policy {what}: payload per camera and sample", f"{spent:.1f} B", limit, met)
+
+
+def _play(*overrides: str) -> Outcome:
+    prepared = world.prepare(world.load(FAILOVER, overrides))
+    with open_carrier("memory") as carrier:
+        return play(prepared, prepared.network.inference(prepared.dataset), carrier, None, RUN)
