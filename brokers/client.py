@@ -159,14 +159,17 @@ class Pool(Outages):
         self._connections[sender].announce(status)
 
     def leftovers(self, patience_s: float) -> int:
-        """See `Carrier.leftovers`."""
+        """See `Carrier.leftovers`; what the broker still has to acknowledge is waited for, as it is counted."""
         deadline = time.monotonic() + patience_s
-        while self._mail.owed() and (left := deadline - time.monotonic()) > 0:
+        while (self._mail.owed() or self._unacknowledged()) and (left := deadline - time.monotonic()) > 0:
             self._check()
             self._loop.poll(left)
         while self._loop.poll(0):
             pass
         return self._mail.unclaimed()
+
+    def _unacknowledged(self) -> bool:
+        return any(connection.sock is not None and connection.in_flight() for connection in self._connections)
 
     def close(self) -> None:
         """Clears every birth message, says goodbye and closes."""
