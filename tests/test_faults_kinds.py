@@ -195,6 +195,34 @@ def test_the_fault_stands_on_every_message_that_it_touched(tmp_path: Path) -> No
     assert rows[rows.src == "cam.1"].fault.isna().all()
 
 
+def test_what_a_bad_camera_says_names_the_fault_as_far_as_it_is_carried(tmp_path: Path) -> None:
+    overrides = ["exits.local=0.0"]
+    run(
+        "{id: snow, kind: noise, target: cam.1, sigma: 90, at: 4 s, for: 3 s}",
+        overrides=overrides,
+        messages=tmp_path / "m",
+    )
+    rows = pd.read_parquet(tmp_path / "m")
+    snowy = rows[rows.fault == "snow"]
+    assert set(snowy["sample"]) == {4, 5, 6} and len(snowy) == 3 * 3
+    assert set(map(tuple, snowy[["src", "dst", "kind"]].drop_duplicates().to_numpy())) == {
+        ("cam.1", "gw", "scores"),
+        ("cam.1", "gw", "features"),
+        ("gw", "cloud", "features"),
+    }
+    assert rows.fault.notna().sum() == len(snowy)
+
+
+def test_what_a_bad_gateway_says_names_the_fault(tmp_path: Path) -> None:
+    run(
+        "{id: liar, kind: byzantine, target: gw, at: 4 s, for: 3 s}",
+        overrides=["exits.local=1.0"],
+        messages=tmp_path / "m",
+    )
+    rows = pd.read_parquet(tmp_path / "m")
+    assert set(rows[rows.fault == "liar"].kind) == {"exit"} and set(rows[rows.fault == "liar"]["sample"]) == {4, 5, 6}
+
+
 def test_what_waits_at_the_door_of_a_paused_node_names_the_fault(tmp_path: Path) -> None:
     run("{id: late, kind: pause, target: gw, at: 3900 ms, for: 700 ms}", messages=tmp_path / "m.parquet")
     rows = pd.read_parquet(tmp_path / "m.parquet")

@@ -60,7 +60,7 @@ class Tamper:
             ctx.focus(*counters)
             if ctx.strikes(striker.probability):
                 striker.struck()
-                self._node.services.book.touch(site, sample, striker.name)
+                self._node.services.book.stain(site, sample, self._node.role, self._node.index, striker.name)
                 found.append((striker.kind, ctx))
         return found
 

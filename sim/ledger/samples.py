@@ -62,6 +62,9 @@ class SampleBook:
 
     Args:
         sites, samples: how many there are of each; (site, sample) lies at `site * samples + sample`.
+
+    Attributes:
+        stains: the faults that touched what one node saw or computed, by (site, sample, role, index of the node).
     """
 
     def __init__(self, sites: int, samples: int) -> None:
@@ -75,6 +78,7 @@ class SampleBook:
         self._captured, self._decided = array("d", bytes(8 * count)), array("d", bytes(8 * count))
         self._entropy = array("d", bytes(8 * count))
         self._faults: dict[int, str] = {}
+        self.stains: dict[tuple[int, int, str, int], str] = {}
 
     def __len__(self) -> int:
         return sum(self._opened)
@@ -112,6 +116,14 @@ class SampleBook:
         new = [name for name in fault.split("+") if name not in known]
         if new:
             self._faults[at] = "+".join([*known, *new])
+
+    def stain(self, site: int, sample: int, role: str, index: int, fault: str) -> None:
+        """Notes that a fault touched what one node saw or computed of the sample: `stains` has it for its messages."""
+        self.touch(site, sample, fault)
+        key = site, sample, role, index
+        known = self.stains.get(key, "")
+        if fault not in known.split("+"):
+            self.stains[key] = f"{known}+{fault}" if known else fault
 
     def captured_early(self, site: int, sample: int, now_s: float) -> None:
         """A camera whose clock is ahead took the sample before it was due."""

@@ -80,14 +80,14 @@ class Fabric:
             copy = Copy(self, port, frame, src.client)
         else:
             self.carrier.publish(src.client, port.topic, frame, self.qos)
-        legs, now_s = 2, self.clock.now
+        legs, now_s, fault = 2, self.clock.now, self._touched(port, sample, origin)
         for lane in port.lanes:
             if to is not None and lane.dst.index not in to:
                 self.overhear(lane, frame) if copy is None else copy.decline(lane)
                 continue
             lane.messages += 1
             lane.payload_bytes += len(payload)
-            message = Message(lane, port.kind, origin, sample, frame, cost, legs, now_s, src.faults, copy)
+            message = Message(lane, port.kind, origin, sample, frame, cost, legs, now_s, fault, copy)
             legs = 1
             if copy is None:
                 self._launch(message)
@@ -95,6 +95,13 @@ class Fabric:
                 self.travel(message)
             else:
                 lane.around(message)
+
+    def _touched(self, port: Port, sample: int, origin: int) -> str:
+        """The faults in force at the publisher, and those in what its message says."""
+        src, book = port.src, port.src.services.book
+        if not book.stains or not port.lanes:
+            return src.faults
+        return joined(src.faults, book.stains.get((port.lanes[0].site, sample, *src.author(port.kind, origin)), ""))
 
     def travel(self, message: Message) -> None:
         """Lets a message go from the publisher over the broker and its link."""

@@ -92,6 +92,10 @@ class Gateway(Node):
             return message.node in self._cameras
         return message.node == self.index
 
+    def author(self, kind: int, origin: int) -> tuple[str, int]:
+        """What a gateway without an edge section relays comes from its cameras."""
+        return "camera" if kind in (FEATURES, RAW) and not self._has_edge else self.role, origin
+
     def receive(self, message: Frame, src: Node) -> None:
         """Dispatches by kind; what comes after its sample was closed is late and ignored."""
         kind, sample = message.kind, message.sample

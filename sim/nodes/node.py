@@ -158,6 +158,10 @@ class Node:
         """Whether this node may send a message of the node that the header names."""
         return message.node == self.index
 
+    def author(self, kind: int, origin: int) -> tuple[str, int]:
+        """Role and index of the node that a message of this node comes from, header field `node` being `origin`."""
+        return self.role, origin
+
     def port(self, kind: int, site: int | None = None) -> Port:
         """The port for `kind`; the cloud has one for each site."""
         return self.ports[kind, self.site if site is None else site]
