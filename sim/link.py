@@ -47,7 +47,7 @@ class Passage(NamedTuple):
         arrives_s: when it arrives; None: never.
         lost: why it never does.
         attempts: how often it was transmitted.
-        queued_s: how long it waited for the messages before it.
+        queued_s: how long it waited for the messages before it; in the ledger also for what held it back before.
     """
 
     arrives_s: float | None

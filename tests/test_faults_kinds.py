@@ -286,6 +286,13 @@ def test_a_dead_broker_by_quality_of_service() -> None:
     assert after == decisions(run(overrides=[slow]))[6:], "and then everything is as it was"
 
 
+def test_what_waits_for_a_dead_broker_is_in_the_queue_that_long(tmp_path: Path) -> None:
+    run("{kind: broker-kill, target: broker, at: 3900 ms, for: 2 s}", messages=tmp_path / "m.parquet")
+    rows = pd.read_parquet(tmp_path / "m.parquet")
+    held = rows[(rows.kind == "scores") & rows["sample"].isin([4, 5])]
+    assert len(held) == 6 and (held.sent_s + held.queued_s > 5.9 - 1e-9).all() and (held.queued_s < 2).all()
+
+
 def test_a_paused_broker_loses_nothing_even_at_qos_0() -> None:
     pause = "{kind: broker-pause, target: broker, at: 3900 ms, for: 300 ms}"
     assert lost(run(pause, overrides=["mqtt.qos=0"])) == {}

@@ -203,6 +203,8 @@ class Fabric:
     def _launch(self, message: Message) -> None:
         lane, clock = message.lane, self.clock
         passage = lane.link.send(clock.now, message.cost.link_bytes, message.kind, message.sample, message.origin)
+        if message.sent_s < clock.now:  # it was held back: until now it waited for its way to open
+            passage = passage._replace(queued_s=passage.queued_s + clock.now - message.sent_s)
         message = Message(*message[:-1], passage)  # its last field; `_replace` takes three times as long
         if passage.arrives_s is None:
             self.carrier.discard(lane.dst.client, lane.topic, message.frame)
