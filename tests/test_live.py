@@ -131,7 +131,8 @@ def test_a_virtual_run_can_be_watched_and_decides_the_same(tmp_path: Path) -> No
     assert watched.summary == alone.summary
     assert [found.serial for found in seen] == list(range(1, len(seen) + 1))
     assert seen[0].status == "preparing" and seen[-1].status == "complete"
-    assert [found.due for found in seen[2:-1]] == list(range(1, 9))
+    assert [found.due for found in seen[2:-2]] == list(range(1, 9))
+    assert seen[-1].decided == watched.summary["samples"]["decided"], "the last one knows how it ended"
     with pytest.raises(UsageError, match="live"):
         telemetry.inject({"kind": "crash", "target": "cam.3"})
 

@@ -155,8 +155,9 @@ def play(
             watch(clock, fleet)
         if progress is not None:
             _report(clock, prepared, progress)
+        watcher = None
         if telemetry is not None:
-            _attach(telemetry, prepared, fleet, clock, book, log, engine)
+            watcher = _attach(telemetry, prepared, fleet, clock, book, log, engine)
         if isinstance(fabric, Shortcut):
             fabric.parts = parts
             clock.finish_parts(parts.queues, parts.window_s, log.settle)
@@ -167,6 +168,8 @@ def play(
             assert isinstance(fabric, LiveFabric)
             fabric.interrupt()
             book.cut(clock.now)
+        if watcher is not None:
+            watcher.publish()  # what came after the last look
         unasked = 0 if carrier is None else carrier.leftovers(scenario.mqtt.patience_s)
     finally:
         log.close()
@@ -230,19 +233,19 @@ def _attach(
     book: SampleBook,
     log: MessageLog,
     engine: Engine | None,
-) -> None:
+) -> Watcher:
     """Lets telemetry look on: after each look at the network in wall-clock time, else when samples are due."""
     assert isinstance(book, WatchedBook)
     assert isinstance(log, WatchedLog)
     watcher = Watcher(telemetry, prepared, fleet, clock, book, log, engine)
-    watcher.publish()
     if isinstance(clock, LiveClock):
         clock.turns.append(watcher.look)
-        telemetry.listen()
-        return
-    period_s = watcher.period_s
-    for sample in range(prepared.samples):
-        clock.at(sample * period_s, watcher.look)
+        telemetry.listen()  # before anybody can see that it runs
+    else:
+        for sample in range(prepared.samples):
+            clock.at(sample * watcher.period_s, watcher.look)
+    watcher.publish()
+    return watcher
 
 
 def _choose(cameras: list[Camera]) -> bool:
