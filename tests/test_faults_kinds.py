@@ -313,6 +313,8 @@ def test_overload_refuses_and_cold_start_waits() -> None:
     delays = [entry.decided_s - entry.captured_s for entry in samples(outcome) if entry.decided_s is not None]
     assert min(delays) > 0.3
     assert '"starts": 12' in outcome.faults.rows[0].parameters
+    slow = run("{kind: cold-start, target: gw, idle: 500 ms, start: 1700 ms}", overrides=["exits.local=1.0"])
+    assert '"starts": 4' in slow.faults.rows[0].parameters, "who is still starting does not fall asleep"
 
 
 def test_security_kinds_harm_nothing_but_what_they_forge() -> None:

@@ -16,6 +16,7 @@ from sim.errors import UsageError
 from sim.faults import Kinds
 from sim.fuzz.bases import Plain
 from sim.ledger.samples import Sample
+from sim.nodes.camera import Camera
 from sim.nodes.node import Node
 from sim.scenario import Scenario
 from sim.scenario.faults import read_faults
@@ -178,5 +179,5 @@ def _is_idle(clock: Clock, fleet: Fleet) -> bool:
         owner = getattr(call.function, "__self__", None)
         return owner is fabric or isinstance(owner, Node) or isinstance(call.function, partial)
 
-    behind = any(camera.backlog_s() > camera.period_s for camera in fleet.cameras())
+    behind = any(node.backlog_s() > (node.period_s if isinstance(node, Camera) else 0.0) for node in fleet.nodes)
     return not behind and fabric.gate is None and not clock.pending(is_work)

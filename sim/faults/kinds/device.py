@@ -180,7 +180,7 @@ class ColdStart(NodeFault):
     roles = ("gateway", "cloud")
     kind: Literal["cold-start"]
     idle_s: Duration = Field(default=30.0, alias="idle")
-    """After so long without a message it is put to sleep."""
+    """After so long without a message and without work it is put to sleep."""
     start_s: Duration = Field(default=2.0, alias="start")
     """How long the processor is not there for the message that wakes it."""
 
@@ -194,7 +194,7 @@ class ColdStart(NodeFault):
                 starts += 1
                 ctx.record(starts=starts)
                 node.node.stall(self.start_s)
-            last_s = ctx.now_s
+            last_s = ctx.now_s + node.node.backlog_s()  # who starts or works does not sleep
             return False
 
         with node.intake(look):
