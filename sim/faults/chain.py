@@ -8,7 +8,8 @@ from functools import partial
 
 from sim.faults.base import MessageFault
 from sim.faults.context import Context
-from sim.nodes.fabric import Fabric, joined
+from sim.ledger.faults import joined
+from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Lane, Message
 
 Onward = Callable[[Message], None]

@@ -26,8 +26,9 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from sim.faults.listing import listed
+from sim.ledger.faults import joined
 from sim.link import Link
-from sim.nodes.fabric import Fabric, joined
+from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Message
 
 CLIENT_OFFLINE: Final = "client-offline"

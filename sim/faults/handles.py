@@ -16,9 +16,9 @@ from sim.clock import Call
 from sim.faults.gate import NODE_DOWN, Gate
 from sim.faults.listing import listed
 from sim.faults.machinery import Machinery
+from sim.ledger.faults import joined
 from sim.link import Link, LinkModel
 from sim.nodes.camera import Camera
-from sim.nodes.fabric import joined
 from sim.nodes.lanes import Lane, Message
 from sim.nodes.node import Node
 from sim.wire import Frame

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from sim.faults.gate import CLIENT_OFFLINE, STOLEN, Gate
@@ -64,24 +64,21 @@ class BrokerHandle:
     def reset(self, fault: str) -> Iterator[None]:
         """The clients lose their connections, and come back at the end."""
         self._machinery.reset(self._numbers, self._gate.in_flight())
-        with self._away(fault, CLIENT_OFFLINE):
+        with self._each(lambda number: self._gate.away(number, fault, CLIENT_OFFLINE), self._machinery.reconnect):
             yield
 
     @contextmanager
     def usurped(self, fault: str) -> Iterator[None]:
         """A stranger has the names of the clients, so that the broker throws them out; in the end they him."""
         self._machinery.usurp(self._numbers, self._gate.in_flight())
-        with self._away(fault, STOLEN):
+        with self._each(lambda number: self._gate.away(number, fault, STOLEN), self._machinery.reconnect):
             yield
 
     @contextmanager
     def forgetful(self, fault: str) -> Iterator[None]:
         """The broker has lost the sessions of the clients: they get nothing until they subscribe again."""
         self._machinery.forget(self._numbers, self._gate.in_flight())
-        with ExitStack() as stack:
-            for number in self._numbers:
-                stack.enter_context(self._gate.deaf(number, fault))
-            stack.callback(self._machinery.remember, self._numbers)
+        with self._each(lambda number: self._gate.deaf(number, fault), self._machinery.remember):
             yield
 
     @contextmanager
@@ -95,11 +92,14 @@ class BrokerHandle:
         return [handle.node.client for handle in self.clients]
 
     @contextmanager
-    def _away(self, fault: str, reason: str) -> Iterator[None]:
+    def _each(
+        self, hampered: Callable[[int], AbstractContextManager[None]], back: Callable[[Sequence[int]], None]
+    ) -> Iterator[None]:
+        """All clients `hampered` in the model; in the end the real ones come `back` first."""
         with ExitStack() as stack:
             for number in self._numbers:
-                stack.enter_context(self._gate.away(number, fault, reason))
-            stack.callback(self._machinery.reconnect, self._numbers)
+                stack.enter_context(hampered(number))
+            stack.callback(back, self._numbers)
             yield
 
 

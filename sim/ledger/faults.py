@@ -60,3 +60,9 @@ class FaultLog:
         columns = [pa.array([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
         table = pa.Table.from_arrays(columns, schema=_SCHEMA)
         pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def joined(*names: str) -> str:
+    """Names of faults, each once, joined by `+`."""
+    parts = dict.fromkeys(part for name in names if name for part in name.split("+"))
+    return "+".join(parts)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.errors import InvariantError
+from sim.ledger.faults import joined
 from sim.wire import EXITS
 
 # How far a sample came, with the reason that is given if it came no further.
@@ -109,21 +110,15 @@ class SampleBook:
 
     def touch(self, site: int, sample: int, fault: str) -> None:
         """Notes that a fault touched the sample; a forged sample that does not exist is nobody's."""
-        if not self.knows(site, sample):
-            return
-        at = site * self._samples + sample
-        known = self._faults[at].split("+") if at in self._faults else []
-        new = [name for name in fault.split("+") if name not in known]
-        if new:
-            self._faults[at] = "+".join([*known, *new])
+        if self.knows(site, sample):
+            at = site * self._samples + sample
+            self._faults[at] = joined(self._faults.get(at, ""), fault)
 
     def stain(self, site: int, sample: int, role: str, index: int, fault: str) -> None:
         """Notes that a fault touched what one node saw or computed of the sample: `stains` has it for its messages."""
         self.touch(site, sample, fault)
         key = site, sample, role, index
-        known = self.stains.get(key, "")
-        if fault not in known.split("+"):
-            self.stains[key] = f"{known}+{fault}" if known else fault
+        self.stains[key] = joined(self.stains.get(key, ""), fault)
 
     def captured_early(self, site: int, sample: int, now_s: float) -> None:
         """A camera whose clock is ahead took the sample before it was due."""
@@ -155,7 +150,11 @@ class SampleBook:
         self._exit[at] = _EXITS.index(exit_name)
         self._predicted[at], self._entropy[at] = predicted, entropy
         self._decided[at], self._devices[at] = now_s, devices_used
+        self.decided(site, sample)
         return True
+
+    def decided(self, site: int, sample: int) -> None:
+        """Called after a decision that counts; for books that tell somebody."""
 
     def cut(self, now_s: float) -> None:
         """The run ends early: samples that are due only after `now_s` never happen."""

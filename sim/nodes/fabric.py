@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sim import wire
 from sim.clock import Clock
+from sim.ledger.faults import joined
 from sim.ledger.messages import MessageLog, Sizes
 from sim.meter import Cost, Framing, leg_cost
 from sim.nodes.lanes import Copy, Gate, Lane, Message, Port
@@ -171,11 +172,11 @@ class Fabric:
         template = Message(lane, lane.port.kind, lane.src.index, sample, frame, cost, 2, self.clock.now, fault)
         self.travel(self._extra(lane, frame, template, sender.client))
 
-    def refuse(self, lane: Lane, fault: str) -> None:
-        """A message that is too large for MQTT: it is counted, without any bytes, and never published."""
+    def refuse(self, lane: Lane, reason: str, sample: int = -1, fault: str = "") -> None:
+        """A message that may not be published (too large for MQTT, over a quota): it is counted, without any bytes."""
         lane.messages += 1
-        nothing = Message(lane, lane.port.kind, lane.src.index, -1, b"", Cost(0, 0, 0), 1, self.clock.now, fault)
-        self.lose(nothing, "oversized")
+        nothing = Message(lane, lane.port.kind, lane.src.index, sample, b"", Cost(0, 0, 0), 1, self.clock.now, fault)
+        self.lose(nothing, reason)
 
     def _extra(self, lane: Lane, frame: bytes, like: Message, client: int) -> Message:
         lane.messages += 1
@@ -251,12 +252,6 @@ def admissible(parsed: wire.Frame, message: Message) -> bool:
         and src.speaks_for(parsed)
         and src.services.book.is_due(lane.site, parsed.sample, src.services.clock.now)
     )
-
-
-def joined(*names: str) -> str:
-    """Names of faults, each once, joined by `+`."""
-    parts = dict.fromkeys(part for name in names if name for part in name.split("+"))
-    return "+".join(parts)
 
 
 def _bytes(message: Message) -> Sizes:

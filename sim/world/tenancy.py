@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sim import wire
-from sim.meter import Cost
 from sim.nodes.cloud import Session
 from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Message, Port
@@ -172,16 +171,11 @@ class QuotaFabric(Fabric):
         if meter is not None:
             meter.roll(self.clock.now)
             if not meter.sends(wire.HEADER_BYTES + len(payload)) and port.kind in _DATA:
-                self._refuse(meter, port, sample)
+                meter.refused[REFUSED] += 1
+                for lane in port.lanes:
+                    self.refuse(lane, REFUSED, sample)
                 return
         super().publish(port, sample, payload, dtype=dtype, origin=origin, flags=flags, expected=expected, to=to)
-
-    def _refuse(self, meter: Meter, port: Port, sample: int) -> None:
-        meter.refused[REFUSED] += 1
-        for lane in port.lanes:
-            lane.messages += 1  # it is accounted for, without any bytes
-            nothing = Message(lane, port.kind, lane.src.index, sample, b"", Cost(0, 0, 0), 1, self.clock.now)
-            self.lose(nothing, REFUSED)
 
     def deliver(self, message: Message, parsed: wire.Frame) -> None:
         """As every fabric; work beyond the quota is not taken."""

@@ -33,25 +33,16 @@ class WatchedBook(SampleBook):
         self.right: Counter[str] = Counter()
         self.recent: deque[Decision] = deque(maxlen=RECENT)
 
-    def decide(
-        self,
-        site: int,
-        sample: int,
-        exit_name: str,
-        predicted: int,
-        entropy: float,
-        now_s: float,
-        devices_used: int,
-    ) -> bool:
-        """As every book; and counts."""
-        counts = super().decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
-        if counts:
-            entry = self.entry(site, sample)
-            self.exits[exit_name] += 1
-            self.right[exit_name] += predicted == entry.label
-            latency_s = now_s - entry.captured_s
-            self.recent.append(Decision(site_name(site), sample, exit_name, predicted, entry.label, now_s, latency_s))
-        return counts
+    def decided(self, site: int, sample: int) -> None:
+        """Counts the decision."""
+        made = self.entry(site, sample)
+        assert made.exit is not None and made.predicted is not None and made.decided_s is not None
+        self.exits[made.exit] += 1
+        self.right[made.exit] += made.predicted == made.label
+        latency_s = made.decided_s - made.captured_s
+        self.recent.append(
+            Decision(site_name(site), sample, made.exit, made.predicted, made.label, made.decided_s, latency_s)
+        )
 
 
 class WatchedLog(MessageLog):

@@ -158,7 +158,7 @@ class OversizedPackets(_Attack):
             nonlocal sent
             sent += 1
             ctx.record(refused=sent)
-            lane.src.services.fabric.refuse(lane, ctx.fault_id)
+            lane.src.services.fabric.refuse(lane, "oversized", fault=ctx.fault_id)
 
         ctx.every(self.period_s(), attack)
         yield

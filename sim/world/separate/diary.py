@@ -61,19 +61,10 @@ class ToldBook(SampleBook):
             self._diary.add(Row(STAGE, stage, place=site, sample=sample))
         super().reach(site, sample, stage)
 
-    def decide(
-        self,
-        site: int,
-        sample: int,
-        exit_name: str,
-        predicted: int,
-        entropy: float,
-        now_s: float,
-        devices_used: int,
-    ) -> bool:
-        """As every book."""
-        counts = super().decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
-        if counts:
-            code = EXITS.index(exit_name)
-            self._diary.add(Row(DECISION, code, predicted, site, sample, devices_used, 0, now_s, entropy))
-        return counts
+    def decided(self, site: int, sample: int) -> None:
+        """Writes the decision down."""
+        made = self.entry(site, sample)
+        assert made.exit is not None and made.predicted is not None
+        assert made.decided_s is not None and made.entropy is not None
+        code, devices = EXITS.index(made.exit), made.devices_used
+        self._diary.add(Row(DECISION, code, made.predicted, site, sample, devices, 0, made.decided_s, made.entropy))
