@@ -196,11 +196,12 @@ class Pool(Outages):
         Raises:
             BrokerError: something was refused, or a connection was lost (unless an outage was announced).
         """
+        happened = self._loop.poll(max(timeout_s, 0.0))
+        # After reading: when this process stood still, the broker's answer is here, and its silence was ours.
         if self._keepalive_s and time.monotonic() - self._tended_s > _TENDING_S:
             self._tended_s = time.monotonic()
             for connection in self._connections:
                 connection.tend()
-        happened = self._loop.poll(max(timeout_s, 0.0))
         self._check()
         return happened
 

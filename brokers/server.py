@@ -20,7 +20,7 @@ from brokers.api import BrokerError
 from brokers.lifeline import launch_command, reap, runtime_folder, write_state
 from brokers.loop import raise_descriptor_limit
 
-_START_S = 10.0
+_START_S = 30.0
 _STOP_S = 5.0
 _TRIES = 5
 _LOG_LINES = 8
@@ -121,12 +121,7 @@ class Server(ABC):
     def stop(self) -> None:
         """Ends the broker in good order and removes its folder. May be called twice."""
         if self._process is not None and self._process.poll() is None:
-            self.resume()
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            self._end(self._process)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._process = self._folder = None
@@ -148,9 +143,7 @@ class Server(ABC):
         if process is None:
             raise BrokerError(f"{self.name} has not been started")
         if process.poll() is None:
-            self.resume()
-            process.terminate()
-            process.wait(_STOP_S)
+            self._end(process)
         self._launch(again=False)
 
     def pause(self) -> None:
@@ -167,6 +160,14 @@ class Server(ABC):
     def log(self) -> str:
         """What the broker has written so far."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")) if path.is_file())
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        self.resume()
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from brokers_kit import fleet, inbox, needs_mosquitto
+from brokers_kit import WAIT_S, fleet, inbox, needs_mosquitto
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ class Monitor:
     """
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=3)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
         topic = b"$SYS/broker/bytes/+"
         self._socket.sendall(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03mon")
         self._socket.sendall(bytes((0x82, 5 + len(topic))) + b"\x00\x01" + len(topic).to_bytes(2) + topic + b"\x00")
@@ -89,9 +89,8 @@ def test_the_pools_count_is_the_broker_s_count(server: mosquitto.Server) -> None
             for size in SIZES:
                 payload = bytes((qos,)) * size
                 pool.publish(size % 4, inbox(identities[4]), payload, qos)
-                assert pool.take(4, inbox(identities[4]), payload, 10) == payload
-        while pool._loop.poll(0.1):
-            pass
+                assert pool.take(4, inbox(identities[4]), payload, WAIT_S) == payload
+        pool.drain(range(5))
         pools.append(pool)
     monitor.catch_up()
     assert monitor.received - received == sum(pool.counters.bytes_written for pool in pools)
@@ -119,7 +118,7 @@ def test_the_closed_forms_are_what_the_sockets_carry(
         before = data_plane(pool.counters)
         pool.publish(0, topic, bytes(size), qos)
         memory.publish(0, topic, bytes(size), qos)
-        assert pool.take(1, topic, bytes(size), 10) is not None
+        assert pool.take(1, topic, bytes(size), WAIT_S) is not None
         while pool._loop.poll(0.01) or pool._connections[0].in_flight():
             pass
         written, read = (now - then for now, then in zip(data_plane(pool.counters), before, strict=True))
@@ -142,9 +141,9 @@ def test_births_and_wills_are_no_data(server: mosquitto.Server) -> None:
     watcher = type(identities[0])(f"{name}-w", f"{name}/w/status", b"", (f"{name}/+/status",))
     pool = Pool(server.url)
     pool.connect([*identities, watcher])
-    assert pool.take(4, identities[3].will_topic, b"online", 5)
+    assert pool.take(4, identities[3].will_topic, b"online", WAIT_S)
     pool.reset(2)
-    assert pool.take(4, identities[2].will_topic, b"offline", 5)
+    assert pool.take(4, identities[2].will_topic, b"offline", WAIT_S)
     assert pool.leftovers(0.1) == 0
     while pool._loop.poll(0.05):
         pass

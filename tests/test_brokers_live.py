@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import time
 
-from brokers_kit import fleet, inbox, needs_mosquitto
+from brokers_kit import WAIT_S, fleet, inbox, needs_mosquitto
 
 from brokers import mosquitto
 from brokers.api import Identity
@@ -15,11 +16,11 @@ pytestmark = needs_mosquitto
 
 def test_a_pool_that_is_pumped_keeps_itself_alive() -> None:
     with mosquitto.Server() as server:
-        pool, silent = Pool(server.url, keepalive_s=1), Pool(server.url)
+        pool, silent = Pool(server.url, keepalive_s=2), Pool(server.url)
         for each in (pool, silent):
             each.connect(fleet(1))
         before, still = pool.counters.session_bytes_read, silent.counters.session_bytes_read
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_S
         while pool.counters.session_bytes_read < before + 4 and time.monotonic() < deadline:
             for each in (pool, silent):
                 each.pump(0.05)
@@ -36,7 +37,7 @@ def test_a_broker_that_stands_still_is_noticed_by_its_silence() -> None:
         pool.connect(fleet(1))
         pool.announce_outage()
         server.pause()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_S
         while not pool.missing() and time.monotonic() < deadline:
             pool.pump(0.05)
         assert pool.missing() == [0]
@@ -46,12 +47,28 @@ def test_a_broker_that_stands_still_is_noticed_by_its_silence() -> None:
         pool.close()
 
 
+def test_who_stood_still_himself_reads_before_he_judges() -> None:
+    with mosquitto.Server() as server:
+        pool = Pool(server.url, keepalive_s=60)
+        pool.connect(fleet(1))
+        connection = pool._connections[0]
+        connection.client._send_pingreq()
+        pool._loop.flush()
+        assert select.select([connection.sock], [], [], WAIT_S)[0], "the answer is here, unread"
+        pool._tended_s = 0.0
+        connection.client._ping_t -= 100
+        connection.client._last_msg_out = connection.client._last_bytes_received = connection.client._ping_t
+        pool.pump(0)
+        assert not pool.missing()
+        pool.close()
+
+
 def test_what_is_retained_waits_for_whoever_comes_later() -> None:
     with mosquitto.Server() as server:
         first, second = fleet(2)
         early, late = Pool(server.url), Pool(server.url)
         early.connect([first])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_S
         early.retain(0, "fogfleet/kept", b"word")
         while early.in_flight() and time.monotonic() < deadline:
             early.pump(0.05)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
-from brokers_kit import burst, fleet, inbox, needs_mosquitto
+from brokers_kit import WAIT_S, burst, fleet, inbox, needs_mosquitto, within
 
 from brokers import mosquitto
 from brokers.api import BrokerError
@@ -22,12 +23,17 @@ def server() -> Iterator[mosquitto.Server]:
         yield running
 
 
-def acknowledged(pool: Pool) -> None:
-    """Waits until the broker has acknowledged everything."""
-    deadline = time.monotonic() + 10
-    while any(connection.in_flight() for connection in pool._connections):
+def until(pool: Pool, holds: Callable[[], bool]) -> None:
+    """Lets the network work until something holds, whatever goes wrong meanwhile."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
         assert time.monotonic() < deadline
         pool._loop.poll(0.1)
+
+
+def acknowledged(pool: Pool) -> None:
+    """Waits until the broker has acknowledged everything."""
+    until(pool, lambda: not pool.in_flight())
 
 
 def test_a_broker_that_dies_is_an_error_that_says_so(server: mosquitto.Server) -> None:
@@ -35,6 +41,7 @@ def test_a_broker_that_dies_is_an_error_that_says_so(server: mosquitto.Server) -
     pool = Pool(server.url)
     pool.connect(identities)
     server.kill()
+    until(pool, lambda: pool.missing() == [0, 1, 2])
     with pytest.raises(BrokerError, match=r"lost its connection: .*2 more like it"):
         pool.take(1, inbox(identities[1]), b"never", 5)
     with pytest.raises(BrokerError, match="has no connection"):
@@ -51,7 +58,7 @@ def test_what_came_before_the_death_can_still_be_taken(server: mosquitto.Server)
     topic = inbox(identities[1])
     pool.publish(0, topic, b"first", 1)
     pool.publish(0, topic, b"second", 1)
-    assert pool.take(1, topic, b"second", 5)
+    assert pool.take(1, topic, b"second", WAIT_S)
     server.kill()
     assert pool.take(1, topic, b"first", 5) == b"first"
     pool.close()
@@ -75,7 +82,7 @@ def test_messages_published_during_an_outage_arrive_after_it(server: mosquitto.S
     assert pool.missing() == []
     for number, payload in enumerate(payloads):
         receiver = (number + 7) % 20
-        assert pool.take(receiver, inbox(identities[receiver]), payload, 10)
+        assert pool.take(receiver, inbox(identities[receiver]), payload, WAIT_S)
     assert pool.leftovers(0) == 0, "sent once, delivered once"
     pool.close()
 
@@ -98,7 +105,7 @@ def test_unacknowledged_messages_are_sent_again_as_duplicates(server: mosquitto.
     server.restart()
     pool.reconnect()
     for payload in payloads:
-        assert pool.take(1, topic, payload, 10)
+        assert pool.take(1, topic, payload, WAIT_S)
     acknowledged(pool)
     assert pool.take(1, topic, b"at most once", 0.1) is None
     assert pool.counters.publishes_sent == 401
@@ -114,7 +121,7 @@ def test_a_pause_only_delays(server: mosquitto.Server) -> None:
     pool.publish(0, topic, b"patience", 1)
     assert pool.take(1, topic, b"patience", 0.2) is None
     server.resume()
-    assert pool.take(1, topic, b"patience", 5)
+    assert pool.take(1, topic, b"patience", WAIT_S)
     pool.close()
 
 
@@ -126,12 +133,12 @@ def test_one_client_reset_leaves_the_others_alone(server: mosquitto.Server, fast
     pool.reset(1)
     assert pool.missing() == [1]
     pool.publish(0, inbox(identities[2]), b"past it", 1)
-    assert pool.take(2, inbox(identities[2]), b"past it", 5)
+    assert pool.take(2, inbox(identities[2]), b"past it", WAIT_S)
     pool.publish(1, inbox(identities[2]), b"waits", 1)
     assert pool.take(2, inbox(identities[2]), b"waits", 0.1) is None
     assert pool.take(1, inbox(identities[1]), b"never", 5) is None, "at once: it has no connection"
     pool.reconnect()
-    assert pool.take(2, inbox(identities[2]), b"waits", 5)
+    assert pool.take(2, inbox(identities[2]), b"waits", WAIT_S)
     pool.close()
 
 
@@ -146,7 +153,7 @@ def test_repeated_kills(server: mosquitto.Server) -> None:
         pool.publish(1, inbox(identities[5]), b"kept %d" % number, 1)
         server.restart()
         pool.reconnect()
-        assert pool.take(5, inbox(identities[5]), b"kept %d" % number, 5)
+        assert pool.take(5, inbox(identities[5]), b"kept %d" % number, WAIT_S)
     pool.close()
 
 
@@ -157,17 +164,18 @@ def test_a_durable_broker_keeps_what_it_acknowledged() -> None:
         pool = Pool(server.url, persistent=True)
         pool.connect(identities)
         pool.reset(1)
-        payloads = [b"%d" % number for number in range(50)]
+        payloads = [uuid.uuid4().hex.encode() for _ in range(50)]
         for payload in payloads:
             pool.publish(0, topic, payload, 1)
         acknowledged(pool)
-        time.sleep(0.5)  # the last change is saved on the broker's next turn, after its acknowledgement
+        saved = server.folder / "mosquitto.db"  # on the broker's next turn, after its acknowledgement
+        assert within(WAIT_S, lambda: saved.exists() and payloads[-1] in saved.read_bytes())
         pool.announce_outage()
         server.kill()
         server.restart()
         pool.reconnect()
         for payload in payloads:
-            assert pool.take(1, topic, payload, 10)
+            assert pool.take(1, topic, payload, WAIT_S)
         pool.close()
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from brokers_kit import TunedMosquitto, burst, fleet, inbox, needs_mosquitto, peer
+from brokers_kit import WAIT_S, TunedMosquitto, burst, fleet, inbox, needs_mosquitto, peer
 
 from brokers import mosquitto
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Identity
+from brokers.authority import Authority
 from brokers.client import Pool
 
 pytestmark = needs_mosquitto
@@ -47,7 +49,7 @@ def test_300_clients_all_talk(server: mosquitto.Server) -> None:
         pool.publish(sender, inbox(identities[(sender + 1) % 300]), b"from %d" % sender, sender % 3)
     for sender in range(300):
         receiver = (sender + 1) % 300
-        assert pool.take(receiver, inbox(identities[receiver]), b"from %d" % sender, 10)
+        assert pool.take(receiver, inbox(identities[receiver]), b"from %d" % sender, WAIT_S)
     pool.close()
 
 
@@ -61,13 +63,13 @@ def test_the_birth_is_retained_the_will_comes_after_a_reset_and_closing_leaves_n
     cameras, watchers = Pool(server.url), Pool(server.url)
     cameras.connect([camera])
     watchers.connect([watcher])
-    assert watchers.take(0, status, b"online", 5) == b"online", "retained: it was published before we subscribed"
+    assert watchers.take(0, status, b"online", WAIT_S) == b"online", "retained: it was published before we subscribed"
     cameras.reset(0)
-    assert watchers.take(0, status, b"offline", 5) == b"offline"
+    assert watchers.take(0, status, b"offline", WAIT_S) == b"offline"
     cameras.reconnect()
-    assert watchers.take(0, status, b"online", 5) == b"online"
+    assert watchers.take(0, status, b"online", WAIT_S) == b"online"
     cameras.close()
-    assert watchers.take(0, status, b"", 5) == b"", "the retained message is cleared"
+    assert watchers.take(0, status, b"", WAIT_S) == b"", "the retained message is cleared"
     assert watchers.take(0, status, b"offline", 0.2) is None, "no will after a good-bye"
     watchers.close()
 
@@ -78,10 +80,11 @@ def test_take_returns_none_after_its_patience(server: mosquitto.Server) -> None:
     pool.connect(identities)
     topic = inbox(identities[1])
     pool.publish(0, topic, b"something else", 1)
+    assert pool.peek(1, topic, WAIT_S) == b"something else"
     started = time.monotonic()
     assert pool.take(1, topic, b"expected", 0.2) is None
-    assert 0.2 <= time.monotonic() - started < 20
-    assert pool.leftovers(0.1) == 1
+    assert time.monotonic() - started >= 0.2
+    assert pool.leftovers(0) == 1
     pool.close()
 
 
@@ -93,8 +96,8 @@ def test_discarded_payloads_are_waited_for(server: mosquitto.Server) -> None:
     pool.publish(0, topic, b"lost", 1)
     pool.discard(1, topic, b"lost")
     pool.publish(0, topic, b"kept", 1)
-    assert pool.take(1, topic, b"kept", 5)
-    assert pool.leftovers(5) == 0
+    assert pool.take(1, topic, b"kept", WAIT_S)
+    assert pool.leftovers(WAIT_S) == 0
     pool.close()
 
 
@@ -108,11 +111,11 @@ def test_two_pools_do_not_disturb_each_other(server: mosquitto.Server) -> None:
         topic = inbox(identities[1])
         first.publish(0, topic, b"first", 1)
         second.publish(0, topic, b"second", 1)
-        assert first.take(1, topic, b"first", 5) and second.take(1, topic, b"second", 5)
+        assert first.take(1, topic, b"first", WAIT_S) and second.take(1, topic, b"second", WAIT_S)
         assert first.leftovers(0) == second.leftovers(0) == 0
         first.close()
         second.publish(0, topic, b"still there", 1)
-        assert second.take(1, topic, b"still there", 5)
+        assert second.take(1, topic, b"still there", WAIT_S)
         second.close()
 
 
@@ -140,7 +143,7 @@ def test_an_oversize_packet_is_refused_and_the_connection_lives(qos: int) -> Non
             pool.publish(0, topic, b"x" * (1001 - frame), qos)
         fits = b"x" * (1000 - frame)
         pool.publish(0, topic, fits, qos)
-        assert pool.take(1, topic, fits, 5) == fits
+        assert pool.take(1, topic, fits, WAIT_S) == fits
         pool.close()
 
 
@@ -160,7 +163,7 @@ def test_a_large_image_crosses_in_one_piece(server: mosquitto.Server, fast: bool
     image = bytes(range(256)) * 40_000
     for qos in (0, 1):
         pool.publish(0, inbox(identities[1]), image, qos)
-        assert pool.take(1, inbox(identities[1]), image, 10) == image
+        assert pool.take(1, inbox(identities[1]), image, WAIT_S) == image
     pool.close()
 
 
@@ -189,7 +192,7 @@ def test_a_denied_publish_is_an_error_not_a_silence(qos: int, fast: bool) -> Non
         assert pool.take(0, "nothing", b"comes", 0.1) is None
         pool.publish(0, "forbidden/a", b"denied", qos)
         with pytest.raises(BrokerError, match="refuses a publish"):
-            pool.take(0, "nothing", b"comes", 5)
+            pool.take(0, "nothing", b"comes", WAIT_S)
         pool.close()
 
 
@@ -227,19 +230,32 @@ def test_a_client_thrown_out_by_its_double_is_an_error(server: mosquitto.Server)
     first.connect(identities)
     second.connect(identities)
     with pytest.raises(BrokerError, match="lost its connection"):
-        first.take(0, inbox(identities[0]), b"never", 5)
+        first.take(0, inbox(identities[0]), b"never", WAIT_S)
     first.close()
     second.close()
 
 
+FEW = """
+import resource, sys
+from brokers.api import BrokerError
+from brokers.client import Pool
+from brokers_kit import fleet
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
+try:
+    Pool(sys.argv[1]).connect(fleet(300))
+except BrokerError as error:
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], error)
+"""
+
+
 def test_too_few_file_descriptors_are_an_error_before_connecting(server: mosquitto.Server) -> None:
-    pool = Pool(server.url)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with pytest.raises(BrokerError, match=r"open files.*raise the hard limit"):
-        pool.connect(fleet(hard))
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard, "the soft limit was raised as far as it goes"
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    pool.close()
+    """In a process of its own: a hard limit never rises again, and that of a container may be a thousand million."""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    told = subprocess.check_output(
+        [sys.executable, "-c", FEW, server.url], text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert told.startswith("300 "), "the soft limit was raised as far as it goes"
+    assert "open files" in told and "raise the hard limit" in told
 
 
 # -- what is no broker, or another one
@@ -249,10 +265,8 @@ def test_a_closed_port_is_an_error_at_once() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         url = f"mqtt://127.0.0.1:{sock.getsockname()[1]}"
-        started = time.monotonic()
         with pytest.raises(BrokerError, match=r"cannot reach mqtt://127.*refused"):
-            Pool(url).connect(fleet(1))
-    assert time.monotonic() - started < 20
+            Pool(url, patience_s=3600).connect(fleet(1))
 
 
 def test_an_unknown_host_is_an_error() -> None:
@@ -294,32 +308,23 @@ def test_a_broker_without_mqtt_5_gets_3_1_1_and_the_user_is_told() -> None:
 
 
 def test_tls_with_our_own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
-    command: list[str | Path] = [
-        *make.split(),
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    extra = f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}"
-    with TunedMosquitto(f"log_type all\n{extra}"):
+    authority = Authority(days=1)
+    ours = authority.server(["127.0.0.1"])
+    key, certificate, root = (tmp_path / name for name in ("key.pem", "certificate.pem", "root.pem"))
+    for path, text in ((key, ours.key), (certificate, ours.certificate), (root, authority.own.certificate)):
+        path.write_bytes(text)
+    extra = f"listener {{second}} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}"
+    with TunedMosquitto(f"log_type all\n{extra}") as server:
+        url = f"mqtts://127.0.0.1:{server.second}"
         identities = fleet(3)
         with pytest.raises(BrokerError, match=r"cannot reach mqtts://127.*certificate"):
-            Pool(f"mqtts://127.0.0.1:{port}").connect(identities)
-        monkeypatch.setenv("FOGFLEET_MQTT_CAFILE", str(certificate))
-        pool = Pool(f"mqtts://127.0.0.1:{port}")
+            Pool(url).connect(identities)
+        monkeypatch.setenv("FOGFLEET_MQTT_CAFILE", str(root))
+        pool = Pool(url)
         pool.connect(identities)
         for qos in (0, 1, 2):
             burst(pool, 0, 1, inbox(identities[1]), qos, 500)
         image = bytes(1_000_000)
         pool.publish(0, inbox(identities[1]), image, 1)
-        assert pool.take(1, inbox(identities[1]), image, 10) == image
+        assert pool.take(1, inbox(identities[1]), image, WAIT_S) == image
         pool.close()
