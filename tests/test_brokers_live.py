@@ -54,6 +54,7 @@ def test_who_stood_still_himself_reads_before_he_judges() -> None:
         connection = pool._connections[0]
         connection.client._send_pingreq()
         pool._loop.flush()
+        assert connection.sock is not None
         assert select.select([connection.sock], [], [], WAIT_S)[0], "the answer is here, unread"
         pool._tended_s = 0.0
         connection.client._ping_t -= 100
