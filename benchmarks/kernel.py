@@ -78,7 +78,7 @@ def _run(prepared: Prepared, inference: Inference) -> Run:
             None,
             Path(folder) / "messages.parquet",
             "benchmrk",
-            watch=lambda clock, fleet: first.append(time.process_time()),
+            ready=lambda: first.append(time.process_time()),
         )
         all_s = time.process_time() - began
     return Run(outcome.log.tally().messages, all_s, first[0] - began, outcome)

@@ -1,5 +1,7 @@
 """The fast ways through the kernel change nothing: same tables, to the byte, as the ways that faults need."""
 
+import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from brokers.memory import MemoryCarrier
 from sim import world
 from sim.clock import Clock
 from sim.link import KEPT, Delays, LinkModel, Stream
+from sim.nodes.express import Course
 from sim.rng import Grid
 from sim.world.play import Outcome, play
 from sim.world.result import node_rows
@@ -51,6 +54,67 @@ def test_without_bytes_and_in_step_the_tables_are_the_same(tmp_path: Path, overr
     assert quick_files == files
     assert quick_nodes == nodes
     assert (quick.virtual_s, quick.overheard_bytes) == (slow.virtual_s, slow.overheard_bytes)
+
+
+def _drawn(seed: int) -> list[str]:
+    """A fleet whose samples may now and then get in each other's way below their gateway."""
+    rng = random.Random(seed)
+    pick = rng.choice
+    return [
+        f"sites={pick([1, 2, 20])}",
+        f"nodes.gw.count={pick([1, 1, 2])}",
+        f"nodes.cam.period={pick([45, 60, 100, 300])} ms",
+        f"nodes.gw.wait={pick([30, 60, 200])} ms",
+        f"nodes.cam.buffer={pick([1, 2, 16])}",
+        f"links.cam->gw.loss={pick([0, 1, 10])} %",
+        f"links.cam->gw.jitter={pick([0, 1, 4])} ms",
+        f"links.cam->gw.bandwidth={pick([100, 250, 1000])} kbit/s",
+        f"links.gw->cloud.latency={pick([0, 2, 40])} ms",
+        f"links.gw->cloud.loss={pick([0, 5])} %",
+        f"mqtt.qos={pick([0, 1])}",
+        f"exits.local={pick([0.1, 0.8, 1.0])}",
+        f"down={pick([[], [], ['cam.2'], ['cam.0', 'cam.5']])}",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_samples_that_take_their_course_in_one_go_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    ways = Counter[bool]()
+    take = Course.take
+
+    def counted(course: Course, sample: int, now_s: float, picture: int) -> bool:
+        taken = take(course, sample, now_s, picture)
+        ways[taken] += 1
+        return taken
+
+    monkeypatch.setattr(Course, "take", counted)
+    overrides = _drawn(seed)
+    quick, quick_files, quick_nodes = play_in(tmp_path / "quick", small("six_cameras", *overrides), None)
+    taken = dict(ways)
+    monkeypatch.setattr("sim.world.play.courses", lambda *_: [])
+    slow, files, nodes = play_in(tmp_path / "slow", small("six_cameras", *overrides), None)
+    replay = " ".join(f"--set '{override}'" for override in overrides)
+    assert (quick_files, quick_nodes) == (files, nodes), f"{taken}: fogfleet run scenarios/six_cameras.yaml {replay}"
+    assert (quick.virtual_s, quick.overheard_bytes) == (slow.virtual_s, slow.overheard_bytes), replay
+
+
+def test_a_sample_takes_the_usual_way_when_a_message_of_it_is_lost() -> None:
+    def ways(*overrides: str) -> Counter[bool]:
+        found = Counter[bool]()
+        prepared = world.prepare(small("six_cameras", "sites=20", *overrides))
+        inference = prepared.network.inference(prepared.dataset)
+        with pytest.MonkeyPatch.context() as patch:
+            take = Course.take
+            patch.setattr(Course, "take", lambda *given: found.update([took := take(*given)]) or took)
+            play(prepared, inference, None, None, "kerneltt")
+        return found
+
+    calm, lossy, hasty = ways("links.cam->gw.loss=0"), ways("links.cam->gw.loss=5 %"), ways("nodes.cam.period=30 ms")
+    assert calm[True] > 100 and not calm[False]
+    assert lossy[True] > 100 and lossy[False] > 100
+    assert not hasty, "the next sample would come too early"
 
 
 def test_draws_are_the_same_alone_and_in_blocks() -> None:

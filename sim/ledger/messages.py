@@ -71,18 +71,16 @@ class Tally(NamedTuple):
     retransmitted: int
 
 
-class _Codes:
+class _Codes(dict[str, int]):
     """Strings as small integers, in order of appearance."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: list[str] = []
-        self._index: dict[str, int] = {}
 
-    def __call__(self, name: str) -> int:
-        code = self._index.get(name)
-        if code is None:
-            code = self._index[name] = len(self.names)
-            self.names.append(name)
+    def __missing__(self, name: str) -> int:
+        code = self[name] = len(self.names)
+        self.names.append(name)
         return code
 
     def column(self, codes: np.ndarray) -> pa.DictionaryArray:
@@ -148,20 +146,20 @@ class MessageLog:
         self._columns = {name: _Codes() for name in ("src", "dst", "kind", "site", "link")}
         self._lanes = [array("i") for _ in self._columns]
         self._wares: dict[tuple[int, Sizes], int] = {}
-        self._ware_lanes = array("q")
-        self._sizes = tuple(array("i") for _ in range(4))
+        self._ware_lanes, self._ware_sizes = array("q"), array("i")
+        self._sizes: dict[Sizes, int] = {}
         self._counts = np.zeros(0, np.int64)
         self._odd_counts: Counter[tuple[int, int]] = Counter()
         self._again: Counter[tuple[int, int]] = Counter()
         self._fates = _Codes()
         self._faults = _Codes()
         self._totals: dict[tuple[str, str, str], Tally] | None = None
-        self._fates(DELIVERED)
+        self._fates[DELIVERED]
 
     def lane(self, lane: Lane) -> int:
         """Registers a lane; its number goes into `delivered` and `lost`."""
         for column, codes, name in zip(self._lanes, self._columns.values(), _LANE(lane), strict=True):
-            column.append(codes(name))
+            column.append(codes[name])
         return len(self._lanes[0]) - 1
 
     def code(self, lane: int, cost: Sizes) -> int:
@@ -174,8 +172,7 @@ class MessageLog:
     def new_code(self, lane: int, cost: Sizes) -> int:
         """As `code`, for one who keeps it and does not ask again."""
         self._ware_lanes.append(lane)
-        for column, size in zip(self._sizes, cost, strict=True):
-            column.append(size)
+        self._ware_sizes.append(self._sizes.setdefault(cost, len(self._sizes)))
         return len(self._ware_lanes) - 1 << 32
 
     def delivered(
@@ -195,7 +192,7 @@ class MessageLog:
             InvariantError: when the rows are flushed, if it arrived before it was sent or time went backwards.
         """
         if fault:
-            self._odd[len(self.codes)] = 0, self._faults(fault)
+            self._odd[len(self.codes)] = 0, self._faults[fault]
         self._add(sent_s, arrived_s, attempts << 56 | self.code(lane, cost) | sample & _HALF, queued_s)
 
     def lost(
@@ -219,8 +216,8 @@ class MessageLog:
 
     def lost_code(self, sent_s: float, code: int, reason: str, fault: str, queued_s: float, now_s: float) -> None:
         """As `lost`, of a message that has its code already."""
-        fate = self._fates(f"lost:{reason}")
-        self._odd[len(self.codes)] = fate, self._faults(fault) if fault else -1
+        fate = self._fates[f"lost:{reason}"]
+        self._odd[len(self.codes)] = fate, self._faults[fault] if fault else -1
         self._lost_s[len(self.codes)] = now_s
         self._add(sent_s, nan, code, queued_s)
 
@@ -283,6 +280,12 @@ class MessageLog:
         lanes: np.ndarray = np.array(self._ware_lanes, np.int64)[rows.codes >> 32 & _WARES]
         return lanes
 
+    def _sizes_of(self, wares: np.ndarray) -> np.ndarray:
+        """`Sizes` of wares, a column each."""
+        table = np.array(list(self._sizes), np.int32).reshape(-1, 4).T
+        sizes: np.ndarray = table[:, np.array(self._ware_sizes, np.int32)[wares]]
+        return sizes
+
     def _write(self, rows: Rows) -> None:
         """Writes one row group."""
         if rows.when_s[0] < self._now_s:
@@ -290,7 +293,7 @@ class MessageLog:
         self._now_s = float(rows.when_s[-1])
         wares, attempts = rows.codes >> 32 & _WARES, rows.codes >> 56
         lanes = self._lanes_of(rows)
-        payload, mqtt, tcpip, whole = (np.array(column)[wares] for column in self._sizes)
+        payload, mqtt, tcpip, whole = self._sizes_of(wares)
         src, dst, kind, site = (
             codes.column(np.array(column)[lanes])
             for codes, column in zip(list(self._columns.values())[:4], self._lanes, strict=False)
@@ -318,9 +321,10 @@ class MessageLog:
         grown = len(self._ware_lanes) - len(self._counts)
         self._counts = np.r_[self._counts, np.zeros(grown, np.int64)]
         wares, again = codes >> 32 & _WARES, (codes >> 56) - 1
-        for row in np.flatnonzero(again > 0).tolist():
-            ware = int(wares[row])
-            self._again[ware, int(fates[row])] += int(again[row]) * self._sizes[3][ware]
+        repeated = np.flatnonzero(again > 0)
+        carried = again[repeated] * self._sizes_of(wares[repeated])[3]
+        for row, size in zip(repeated.tolist(), carried.tolist(), strict=True):
+            self._again[int(wares[row]), int(fates[row])] += size
         there = fates == 0
         if not there.all():
             self._odd_counts.update(zip(wares[~there].tolist(), fates[~there].tolist(), strict=True))
@@ -352,7 +356,7 @@ class MessageLog:
                 found.setdefault(fate, np.zeros(used, np.int64))[ware] += count
         totals = self._totals = {}
         for fate, messages in counts.items():
-            columns = [messages, *(messages * np.array(sizes)[:used] for sizes in self._sizes[:3])]
+            columns = [messages, *(messages * sizes for sizes in self._sizes_of(np.arange(used))[:3])]
             columns += [again.get(fate, np.zeros(used, np.int64))]
             count, *sums = (np.bincount(groups, column).astype(np.int64).tolist() for column in columns)
             for group in np.flatnonzero(count).tolist():

@@ -45,11 +45,11 @@ class Camera(Node):
         thaw: what a paused camera waits for; None while it is not.
     """
 
-    __slots__ = ("_buffer", "_capacity", "_sends", "left", "period_s", "skew", "tamper", "thaw")
+    __slots__ = ("_buffer", "_capacity", "left", "period_s", "sends", "skew", "tamper", "thaw")
 
     def __init__(self, *args: Any, sends: Sends, period_s: float, buffer: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sends = sends
+        self.sends = sends
         self.period_s = period_s
         self._capacity = buffer
         self._buffer: dict[int, DeviceOutput] = {}
@@ -77,18 +77,18 @@ class Camera(Node):
     @property
     def capture_flops(self) -> float:
         """Operations between a capture and its message."""
-        return 0.0 if self._sends == "raw" else self.services.flops["device"]
+        return 0.0 if self.sends == "raw" else self.services.flops["device"]
 
     def expose(self, sample: int, picture: int) -> None:
         """A capture that nothing disturbs; `picture` is what stands before the camera."""
         self.captured += 1
         inference = self.services.inference
-        if self._sends == "raw":
+        if self.sends == "raw":
             self._publish(RAW, sample, inference.raw(picture, self.index), UINT8, 0)
             return
         output = inference.device(picture, self.index)
         if "device" not in self.services.thresholds or not self._leaves(sample, output):
-            self._send(self._sends, sample, output)
+            self._send(self.sends, sample, output)
 
     def forget(self) -> None:
         """Loses the buffered features (a crash without persistent memory)."""
@@ -96,12 +96,12 @@ class Camera(Node):
 
     def _capture(self, sample: int, due_s: float) -> None:
         scene = self._look(sample, due_s)
-        if self._sends == "raw":
+        if self.sends == "raw":
             self._send_raw(sample, scene)
             return
         output = self._compute(sample, scene)
         if not self._leaves(sample, output):
-            self._send(self._sends, sample, output)
+            self._send(self.sends, sample, output)
 
     def _look(self, sample: int, due_s: float) -> int:
         """Takes the picture: the scene that stands before the camera."""

@@ -52,6 +52,7 @@ class Fabric:
         self.divergences = 0
         self.overheard_bytes = 0
         self._framing = framing
+        self._prices: dict[tuple[int, int], Cost] = {}
         self._patience_s = patience_s
 
     def publish(
@@ -72,7 +73,7 @@ class Fabric:
         frame = wire.encode(port.kind, dtype, origin, sample, src.sequence, payload, flags, expected)
         cost = port.costs.get(len(payload))
         if cost is None:
-            cost = port.costs[len(payload)] = leg_cost(self._framing, port.topic, len(payload))
+            cost = port.costs[len(payload)] = self.price(port, len(payload))
         src.sent += 1
         src.sent_bytes += len(frame)
         src.bytes_up += cost.link_bytes
@@ -195,8 +196,12 @@ class Fabric:
         return copy
 
     def price(self, port: Port, payload_bytes: int) -> Cost:
-        """What one leg of a message of this size would cost."""
-        return leg_cost(self._framing, port.topic, payload_bytes)
+        """What one leg of a message of this size would cost; of a topic only its length matters."""
+        key = len(port.topic.encode()), payload_bytes
+        cost = self._prices.get(key)
+        if cost is None:
+            cost = self._prices[key] = leg_cost(self._framing, port.topic, payload_bytes)
+        return cost
 
     def _leg(self, port: Port, frame: bytes) -> Cost:
         return self.price(port, max(0, len(frame) - wire.HEADER_BYTES))

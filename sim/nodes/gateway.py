@@ -51,6 +51,8 @@ class Session:
 class Gateway(Node):
     """One gateway; `cameras` are the indices of the cameras below it, `has_edge` tells of an edge section.
 
+    It waits `wait_s` for the others after the first message of a sample.
+
     Where a split policy lets some cameras send scores and others more of the same sample (`mixed`), what came unasked
     is held until the local exit has judged the scores; then it goes up, beside the features that are asked for.
 
@@ -59,7 +61,7 @@ class Gateway(Node):
         left: samples that left there.
     """
 
-    __slots__ = ("_cameras", "_closed", "_has_edge", "_mixed", "_select", "_sessions", "_wait_s", "judged", "left")
+    __slots__ = ("_closed", "_has_edge", "_mixed", "_select", "_sessions", "cameras", "judged", "left", "wait_s")
 
     def __init__(
         self,
@@ -74,12 +76,21 @@ class Gateway(Node):
         super().__init__(*args, **kwargs)
         self._mixed = mixed
         self._select = select
-        self._cameras = frozenset(cameras)
+        self.cameras = frozenset(cameras)
         self._has_edge = has_edge
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._sessions: dict[int, Session] = {}
         self._closed: set[int] = set()
         self.judged = self.left = 0
+
+    @property
+    def relays(self) -> bool:
+        """Whether it asks all cameras for features, if any, and sends what comes on as it is."""
+        return not (self._has_edge or self._mixed or self._select is not None)
+
+    def is_idle(self) -> bool:
+        """Whether it works on no sample, and waits for none."""
+        return not self._sessions
 
     def forget(self) -> None:
         """Loses every sample that is being worked on (a crash)."""
@@ -89,7 +100,7 @@ class Gateway(Node):
     def speaks_for(self, message: Frame) -> bool:
         """A gateway without an edge section relays for its cameras."""
         if message.kind in (FEATURES, RAW) and not self._has_edge:
-            return message.node in self._cameras
+            return message.node in self.cameras
         return message.node == self.index
 
     def author(self, kind: int, origin: int) -> tuple[str, int]:
@@ -106,7 +117,7 @@ class Gateway(Node):
                 session = self._sessions.get(sample) or self._open(sample, self._aggregate)
                 if session.asked is None and session.work is None:
                     session.add(message)
-                    if len(session.answered) == len(self._cameras):
+                    if len(session.answered) == len(self.cameras):
                         self._aggregate(session)
             elif kind in (FEATURES, RAW):
                 if self._mixed:
@@ -125,7 +136,7 @@ class Gateway(Node):
             return
         session.answered.add(message.node)
         session.held.append(message)
-        if session.work is None and len(session.answered) == len(self._cameras):
+        if session.work is None and len(session.answered) == len(self.cameras):
             self._aggregate(session)
 
     def _take(self, message: Frame) -> None:
@@ -188,7 +199,7 @@ class Gateway(Node):
         """Without an edge section features and raw images go up as they come."""
         kind, dtype, flags, camera, _, sample, _, payload = message
         session = self._sessions.get(sample) or self._open(sample, self._close)
-        due = self._cameras if session.asked is None else session.asked
+        due = self.cameras if session.asked is None else session.asked
         answered, services = session.answered, self.services
         answered.add(camera)
         if not session.forwarded:
@@ -205,7 +216,7 @@ class Gateway(Node):
         if session.work is not None:
             return
         session.add(message)
-        if session.answered >= (self._cameras if session.asked is None else session.asked):
+        if session.answered >= (self.cameras if session.asked is None else session.asked):
             self._edge(session)
 
     def _edge(self, session: Session) -> None:
@@ -256,7 +267,7 @@ class Gateway(Node):
         if session.deadline is not None:
             session.deadline.cancel()
         clock = self.services.clock
-        session.deadline = clock.at(clock.now + self._wait_s, on_deadline, session)
+        session.deadline = clock.at(clock.now + self.wait_s, on_deadline, session)
 
     def _compute(self, session: Session, flops: float, then: Callable[[Session], None]) -> None:
         """Queues work at the processor; the deadline no longer matters once it has begun."""

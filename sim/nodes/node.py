@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from sim.clock import Clock
 from sim.ledger.samples import SampleBook
@@ -13,6 +14,9 @@ from sim.nodes.inference import Inference
 from sim.nodes.lanes import Message, Port
 from sim.profiles import Profile
 from sim.wire import EXIT, EXITS, RECORD, ExitRecord, Frame, encode_exit
+
+REMEMBERED: Final = 4096
+"""Decisions whose bytes are at hand."""
 
 
 class Pictures(Protocol):
@@ -166,15 +170,19 @@ class Node:
         """The port for `kind`; the cloud has one for each site."""
         return self.ports[kind, self.site if site is None else site]
 
-    def announce(self, record: ExitRecord, sample: int, site: int | None = None) -> None:
+    def announce(self, record: bytes, sample: int, site: int | None = None) -> None:
         """Publishes an `exit` message."""
         port = self.ports.get((EXIT, self.site if site is None else site))
         if port is not None:
-            self.services.fabric.publish(port, sample, encode_exit(record), dtype=RECORD, origin=self.index)
+            self.services.fabric.publish(port, sample, record, dtype=RECORD, origin=self.index)
 
     def decide(self, site: int, sample: int, exit_name: str, predicted: int, entropy: float, devices_used: int) -> None:
         """Records a decision in the sample book and announces it."""
         now_s = self.services.clock.now
         self.services.book.decide(site, sample, exit_name, predicted, entropy, now_s, devices_used)
-        record = ExitRecord(predicted, EXITS.index(exit_name), min(devices_used, 255), entropy)
-        self.announce(record, sample, site)
+        self.announce(_record(predicted, exit_name, devices_used, entropy), sample, site)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _record(predicted: int, exit_name: str, devices_used: int, entropy: float) -> bytes:
+    return encode_exit(ExitRecord(predicted, EXITS.index(exit_name), min(devices_used, 255), entropy))

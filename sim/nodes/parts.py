@@ -40,6 +40,10 @@ class Parts:
             self.window_s, sites = WHOLE_S, 0
         self.queues: list[list[Any]] = [*([] for _ in range(0, sites, GROUP)), clock.queue]
 
+    def queue(self, site: int) -> list[Any]:
+        """The queue that a site's events stand in."""
+        return self.queues[self.number(site)]
+
     def number(self, site: int) -> int:
         """The part of a site; the cloud is site -1."""
         return site // GROUP if site >= 0 and len(self.queues) > 1 else len(self.queues) - 1

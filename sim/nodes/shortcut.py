@@ -15,7 +15,7 @@ from sim.clock import NORMAL, Clock
 from sim.errors import InvariantError
 from sim.ledger.messages import MessageLog
 from sim.link import Delays, Link, Stream
-from sim.meter import Framing, leg_cost
+from sim.meter import Framing
 from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Lane, Port
 from sim.nodes.parts import Parts
@@ -106,6 +106,7 @@ class Shortcut(Fabric):
 
     Attributes:
         parts: the queues that messages go to; to be set before the first one.
+        settlers: called first of all when the run is settled; they may have counted something by themselves.
     """
 
     parts: Parts
@@ -116,6 +117,7 @@ class Shortcut(Fabric):
         self._parcels: list[tuple[Port, Parcel]] = []
         self._come = _arrivals(log)
         self._number = clock.number
+        self.settlers: list[Callable[[], None]] = []
 
     def publish(
         self,
@@ -131,7 +133,7 @@ class Shortcut(Fabric):
     ) -> None:
         """As `Fabric.publish`."""
         size, kind = len(payload), port.kind
-        parcel = port.parcels.get(size) or self._parcel(port, size)
+        parcel = port.parcels.get(size) or self.parcel(port, size)
         parcel.published += 1
         port.src.sent_bytes += HEADER_BYTES + size
         frame = _frame(Frame, (kind, dtype, flags, origin, expected, sample, 0, payload))
@@ -171,6 +173,9 @@ class Shortcut(Fabric):
 
     def settle(self) -> None:
         """Adds up what nodes and lanes sent and received; the log must be closed."""
+        for settler in self.settlers:
+            settler()
+        self.settlers.clear()
         for port, parcel in self._parcels:
             src = port.src
             src.sent += parcel.published
@@ -185,34 +190,32 @@ class Shortcut(Fabric):
                 way.dst.bytes_down += arrived * parcel.link_bytes
         self._parcels.clear()
 
-    def _parcel(self, port: Port, size: int) -> Parcel:
-        cost = leg_cost(self._framing, port.topic, size)
-        both = cost.payload_bytes, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes, cost.link_bytes
-        last = cost.payload_bytes, cost.mqtt_bytes, cost.tcpip_bytes, cost.link_bytes
-        code = self.log.new_code
-        several, parts = len(port.lanes) > 1, self.parts
-        ways = tuple(
-            Way(
-                lane,
-                cost.link_bytes,
-                code(lane.number, both),
-                code(lane.number, last) if several else 0,
-                self._delay(lane.link),
-                parts.queues[parts.number(lane.dst.site)],
-            )
-            for lane in port.lanes
-        )
-        parcel = port.parcels[size] = Parcel(size, cost.link_bytes, HEADER_BYTES + size + cost.mqtt_bytes, ways)
-        self._parcels.append((port, parcel))
-        return parcel
+    def parcel(self, port: Port, size: int) -> Parcel:
+        """What messages of one size on a port have in common."""
+        found = port.parcels.get(size)
+        return self._parcel(port, size) if found is None else found
 
-    def _delay(self, link: Link) -> Delays | None:
+    def delays(self, link: Link) -> Delays | None:
+        """The delays of a link with jitter or loss; None: it has neither."""
         if not link.model.loss and not link.model.jitter_s:
             return None
         found = self._delays.get(link.stream)
         if found is None:
             found = self._delays[link.stream] = Delays(link.stream, link.model)
         return found
+
+    def _parcel(self, port: Port, size: int) -> Parcel:
+        cost = self.price(port, size)
+        link_bytes = cost.link_bytes
+        both = size, 2 * cost.mqtt_bytes, 2 * cost.tcpip_bytes, link_bytes
+        last = size, cost.mqtt_bytes, cost.tcpip_bytes, link_bytes
+        code, several, ways = self.log.new_code, len(port.lanes) > 1, []
+        for lane in port.lanes:
+            first, further = code(lane.number, both), code(lane.number, last) if several else 0
+            ways.append(Way(lane, link_bytes, first, further, self.delays(lane.link), self.parts.queue(lane.dst.site)))
+        parcel = port.parcels[size] = Parcel(size, link_bytes, HEADER_BYTES + size + cost.mqtt_bytes, tuple(ways))
+        self._parcels.append((port, parcel))
+        return parcel
 
 
 def _arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import heappush
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from sim.clock import Clock
 from sim.ledger.samples import CAPTURED
 from sim.nodes.camera import Camera
+from sim.nodes.express import Course
 
 RANK = 1
 """Cameras capture after everything else of that moment, in their order: at this rank plus their number."""
+NO_COURSES: Final[Mapping[int, Course]] = MappingProxyType({})
 
 
 class Shutter:
@@ -22,19 +25,27 @@ class Shutter:
     Args:
         cameras: in the order of their client numbers.
         samples: how many each captures.
+        courses: by the client number of their first camera.
     """
 
-    def __init__(self, clock: Clock, cameras: list[Camera], samples: int) -> None:
+    def __init__(self, clock: Clock, cameras: list[Camera], samples: int, courses: Mapping[int, Course]) -> None:
         self._clock = clock
         self._cameras = cameras
         self._samples = samples
         self._services = cameras[0].services
+        self._courses = [self._whole(place, courses.get(camera.client)) for place, camera in enumerate(cameras)]
 
     def start(self, queue: list[Any]) -> None:
         """Makes the appointment for the first sample on a queue of the clock."""
         whole, self._clock.queue = self._clock.queue, queue
         self._next(0)
         self._clock.queue = whole
+
+    def _whole(self, place: int, course: Course | None) -> Course | None:
+        """The course that begins at a place, if all its cameras are here."""
+        if course is None or self._cameras[place : place + len(course.cameras)] != course.cameras:
+            return None
+        return course
 
     def _next(self, sample: int) -> None:
         leader = self._cameras[0]
@@ -50,11 +61,11 @@ class Shutter:
 
     def _release(self, entry: tuple[Any, ...]) -> None:
         now_s, _, _, _, sample, first = entry
-        queue, cameras = self._clock.queue, self._cameras
+        queue, cameras, courses = self._clock.queue, self._cameras, self._courses
         pictures, book = self._services.pictures, self._services.book
-        site, picture = -1, 0
-        for position in range(first, len(cameras)):
-            camera = cameras[position]
+        site, picture, position = -1, 0, first
+        while position < len(cameras):
+            camera, course = cameras[position], courses[position]
             if queue and queue[0][0] <= now_s and position > first:  # what a capture set off may come before the next
                 self._appoint(now_s, sample, position)
                 return
@@ -62,14 +73,20 @@ class Shutter:
                 site = camera.site
                 picture = pictures(site, sample)
                 book.reach(site, sample, CAPTURED)
-            camera.expose(sample, picture)
+            if course is not None and course.take(sample, now_s, picture):
+                position += len(course.cameras)
+            else:
+                camera.expose(sample, picture)
+                position += 1
         self._next(sample + 1)
 
 
-def shutters(clock: Clock, cameras: Iterable[Camera], samples: int) -> list[Shutter]:
-    """One for all cameras that capture at the same times."""
+def shutters(
+    clock: Clock, cameras: Iterable[Camera], samples: int, courses: Mapping[int, Course] = NO_COURSES
+) -> list[Shutter]:
+    """One for all cameras that capture at the same times; `courses` by the client number of their first camera."""
     groups: dict[tuple[float, float], list[Camera]] = {}
     for camera in cameras:
         key = camera.period_s, camera.capture_flops / camera.profile.flops_per_second
         groups.setdefault(key, []).append(camera)
-    return [Shutter(clock, group, samples) for group in groups.values()]
+    return [Shutter(clock, group, samples, courses) for group in groups.values()]

@@ -21,6 +21,7 @@ from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog
 from sim.ledger.samples import SampleBook
 from sim.nodes.camera import Camera
+from sim.nodes.express import Course, courses
 from sim.nodes.fabric import Fabric
 from sim.nodes.node import Services
 from sim.nodes.parts import Parts
@@ -93,6 +94,7 @@ def play(
     *,
     live: Live | None = None,
     telemetry: Telemetry | None = None,
+    ready: Callable[[], object] | None = None,
 ) -> Outcome:
     """Runs `prepared` over `carrier`, which is connected here.
 
@@ -104,9 +106,11 @@ def play(
         messages: where `messages.parquet` goes; None: nowhere, only the sums are kept.
         run: the run's token in its topics.
         progress: told of the samples that are due.
-        watch: given clock and fleet before the first event, to look on; it may not touch anything.
+        watch: given clock and fleet before the first event, to look on; it may not touch anything. With it (and with
+            telemetry) every message is an event of its own, to be seen.
         live: in wall-clock time; None: in virtual time.
         telemetry: shows the run to other threads, and takes their commands if it is live.
+        ready: called when the fleet is built, before the first event.
 
     Raises:
         InvariantError: a conservation check failed.
@@ -150,7 +154,10 @@ def play(
         cameras = [camera for camera in fleet.cameras() if camera.name not in scenario.down]
         whole = not isinstance(fabric, Shortcut) or steered.acts or _choose(cameras)
         parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
-        _release(clock, parts, cameras, prepared.samples, disturbed=engine is not None or live is not None)
+        disturbed = engine is not None or live is not None
+        unseen = not steered.acts and watch is None and telemetry is None
+        express = courses(fabric, cameras, prepared.samples) if isinstance(fabric, Shortcut) and unseen else []
+        _release(clock, parts, cameras, prepared.samples, express, disturbed=disturbed)
         if watch is not None:
             watch(clock, fleet)
         if progress is not None:
@@ -158,6 +165,8 @@ def play(
         watcher = None
         if telemetry is not None:
             watcher = _attach(telemetry, prepared, fleet, clock, book, log, engine)
+        if ready is not None:
+            ready()
         if isinstance(fabric, Shortcut):
             fabric.parts = parts
             clock.finish_parts(parts.queues, parts.window_s, log.settle)
@@ -253,14 +262,17 @@ def _choose(cameras: list[Camera]) -> bool:
     return any(type(camera) is not Camera for camera in cameras)
 
 
-def _release(clock: Clock, parts: Parts, cameras: list[Camera], samples: int, *, disturbed: bool) -> None:
+def _release(
+    clock: Clock, parts: Parts, cameras: list[Camera], samples: int, express: list[Course], *, disturbed: bool
+) -> None:
     """Starts the cameras: in step where nothing can make one of them late, otherwise each as a process."""
     if disturbed or _choose(cameras):
         for camera in cameras:
             clock.process(camera.run(samples))
         return
+    starts = {course.cameras[0].client: course for course in express}
     for part, members in groupby(cameras, key=lambda camera: parts.number(camera.site)):
-        for shutter in shutters(clock, members, samples):
+        for shutter in shutters(clock, members, samples, starts):
             shutter.start(parts.queues[part])
 
 
