@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import pytest
+from brokers_kit import WAIT_S
 from click.testing import CliRunner, Result
 
 from brokers.api import BrokerError
@@ -267,7 +268,7 @@ def test_a_closed_pipe_is_no_drama() -> None:
     with subprocess.Popen([*COMMAND, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         process.stdout.close()
-        assert process.wait(30) == 141
+        assert process.wait(WAIT_S) == 141
         assert process.stderr.read() == b""
 
 
@@ -295,6 +296,6 @@ def test_a_stopped_run_leaves_no_broker_and_no_whole_folder(starter: Path, sent:
     assert children, "no broker was started"
     assert process.returncode == code, said
     assert "Traceback" not in said
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=WAIT_S)
     assert not alive
     assert [path.suffix for path in (starter.parent / "runs/my-fleet").iterdir()] == [".partial"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
+import pstats
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,12 +68,20 @@ TEXTS = {
 }
 
 
+@contextmanager
+def at_most(calls: int) -> Iterator[None]:
+    """Bounds the work done within, in calls of functions: so many are made on every machine."""
+    with cProfile.Profile() as profile:
+        yield
+    made: int = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+    assert made < calls
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_that_is_no_scenario(name: str) -> None:
     text, line = TEXTS[name]
-    begun = time.process_time()
-    found = told(text)
-    assert time.process_time() - begun < 3
+    with at_most(10_000_000):
+        found = told(text)
     assert any(line in problem for problem in found), found
     assert all(len(problem) < 400 for problem in found)
 
@@ -122,33 +133,30 @@ def _costly() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", _costly())
-def test_checking_takes_bounded_time(name: str) -> None:
-    begun = time.process_time()
-    try:
-        loads(_costly()[name])
-    except ScenarioError as error:
-        assert len(error.problems) > 100
-    assert time.process_time() - begun < 4, "about one second where nothing else runs"
+def test_checking_takes_bounded_work(name: str) -> None:
+    with at_most(30_000_000):  # the worst makes a third; what grows with the square would make hundreds
+        try:
+            loads(_costly()[name])
+        except ScenarioError as error:
+            assert len(error.problems) > 100
 
 
 CHECK = """
-import re, sys, time
-begun = time.process_time()
+import re, sys
 from sim.scenario import load
 load(sys.argv[1])
 heavy = sorted({"torch", "pandas", "matplotlib", "simpy", "paho", "numpy"} & set(sys.modules))
 # Not getrusage: a child's ru_maxrss begins with that of the process which started it.
 peak_kb = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
-print(time.process_time() - begun, int(peak_kb) // 1024, *heavy)
+print(int(peak_kb) // 1024, *heavy)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_checking_a_scenario_is_quick_and_small() -> None:
+def test_checking_a_scenario_loads_nothing_heavy_and_stays_small() -> None:
     command = [sys.executable, "-c", CHECK, str(SCENARIOS / "six_cameras.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    seconds, megabytes, *heavy = done.stdout.split()
-    assert float(seconds) < 3, "well under a second where nothing else runs"
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    megabytes, *heavy = done.stdout.split()
     assert int(megabytes) < 200
     assert heavy == []
 

@@ -35,7 +35,9 @@ from sim.world.separate.up import up
 
 pytestmark = needs_mosquitto
 # A busy machine may stall for seconds: whoever waits, waits long enough.
-PATIENT = ("nodes.gw.wait=30 s", "nodes.cloud.wait=30 s", "samples=6")
+PATIENT = ("nodes.gw.wait=5 min", "nodes.cloud.wait=5 min", "samples=6")
+# Long enough for whatever is to happen in it, and ended then.
+LONG = ("data.test=60", "samples=60", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
 WHAT = ["site", "sample", "label", "predicted", "exit", "devices_used", "fate"]
 Until = Callable[[Callable[[world.Snapshot], bool]], world.Snapshot]
 
@@ -110,7 +112,7 @@ def test_separate_processes_decide_as_one(scenario: Callable[..., Any], tmp_path
 
 
 def test_a_killed_gateway_is_noticed_and_comes_back(scenario: Callable[..., Any], tmp_path: Path) -> None:
-    wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
+    wanted = scenario(*LONG)
     fleet = Running(wanted, tmp_path, broker="mosquitto", restart_s=0.3)
     fleet.until(lambda seen: seen.decided >= 1)
     os.kill(pids(tmp_path)["site-0/gw"], signal.SIGKILL)
@@ -181,7 +183,7 @@ def test_a_node_started_by_hand_at_a_broker_that_trusts_nobody(
 
 
 def test_a_fleet_outlives_its_broker(scenario: Callable[..., Any], tmp_path: Path) -> None:
-    wanted = scenario("samples=12", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
+    wanted = scenario(*LONG)
     with mosquitto.Server() as server:
         fleet = Running(wanted, tmp_path, broker=server.url)
         before = fleet.until(lambda seen: seen.decided >= 1)
@@ -219,6 +221,24 @@ def test_a_node_without_conductor_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         conductor.reset(0)
         thread.join(60)
     assert len(errors) == 1 and "whoever conducted run testtest is gone" in str(errors[0])
+
+
+@pytest.mark.parametrize("joined_s", [-1.0, 1.0])
+def test_who_starts_late_on_a_busy_machine_misses_nothing_and_who_comes_late_does(
+    monkeypatch: pytest.MonkeyPatch, joined_s: float
+) -> None:
+    """Both hear of the start three seconds after it; `joined_s` is when they came to the broker, from the start on."""
+    from fault_kit import _network, load
+
+    prepared, _ = _network("")
+    prepared = Prepared(Plan(load()), prepared.dataset, prepared.network)
+    station = Station(prepared, "site-0/cam.1", "mqtt://127.0.0.1:1", "testtest")
+    monkeypatch.setattr(station._pool, "announce", lambda *_: None)
+    monkeypatch.setattr(station._clock, "finish", lambda: None)
+    epoch_s = time.time() - 3
+    station._joined_s = epoch_s + joined_s
+    station._play(wire.Control(wire.START, 12, epoch_s, 1.0))
+    assert (station._node.up_since_s >= 3) == (joined_s > 0) and station._clock.now >= 3
 
 
 def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def test_what_the_page_fills_in_is_a_valid_fault(entry: dict[str, Any]) -> None:
 @needs_mosquitto
 def test_a_real_camera_fails_and_recovers(tmp_path: Path) -> None:
     telemetry, results = world.Telemetry(every_s=0.05), []
-    scenario = small()
+    scenario = small("six_cameras", "nodes.cam.period=1 min")
 
     def simulate() -> None:
         out = {"out": tmp_path, "broker": "mosquitto"}

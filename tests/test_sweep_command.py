@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import sweep_kit
+from brokers_kit import WAIT_S
 from click.testing import CliRunner, Result
 
 from sim.cli.app import app
@@ -79,10 +79,10 @@ def test_killed_at_random_moments_it_resumes_to_the_same_table(tmp_path: Path, u
         while victim.poll() is None and finished(tmp_path) == before:
             time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
-        os.kill(victim.pid, signal.SIGKILL)
+        victim.kill()
         victim.communicate()
     last = start("sweep", "small.yaml", "-j", "2", folder=tmp_path)
-    _, errors = last.communicate(timeout=120)
+    _, errors = last.communicate(timeout=600)
     assert last.returncode == 0, errors
     assert table_in(tmp_path) == undisturbed
 
@@ -91,11 +91,11 @@ def test_interrupted_it_says_so_and_keeps_what_was_done(tmp_path: Path) -> None:
     sweep_kit.write(tmp_path, slow(3000))
     process = start("sweep", "small.yaml", "-j", "2", folder=tmp_path)
     results = tmp_path / "runs" / "small"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while not any(found.stat().st_size for found in results.glob("*/results.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
     assert "interrupted" in errors and "Traceback" not in errors
     (about,) = results.glob("*/sweep.json")
@@ -156,21 +156,32 @@ def test_the_table_in_other_formats_and_merged_from_shards(tmp_path: Path) -> No
     assert (tmp_path / "joined" / "index.parquet").read_bytes() == table_in(tmp_path)
 
 
+def scheduler_address(path: Path) -> str:
+    """Where a scheduler listens, by the file that it writes about itself."""
+    deadline = time.monotonic() + 3 * WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            return str(json.loads(path.read_text())["address"])
+        except (OSError, ValueError):
+            time.sleep(0.05)
+    raise AssertionError("no scheduler came up")
+
+
 @contextmanager
 def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
     """A real scheduler and workers on loopback; yields `dask://…`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
-    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = [*dask, "worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-    processes = [subprocess.Popen(command, **quiet) for command in (scheduler, *[worker] * workers)]  # type: ignore[call-overload]
+    about = ["--scheduler-file", str(folder / "scheduler.json")]  # says which port it got
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *about]
+    processes = [subprocess.Popen(scheduler, **quiet)]  # type: ignore[call-overload]
     try:
-        yield f"dask://127.0.0.1:{port}"
+        address = scheduler_address(folder / "scheduler.json")
+        worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+        processes += [subprocess.Popen(worker, **quiet) for _ in range(workers)]  # type: ignore[call-overload]
+        yield address.replace("tcp://", "dask://")
     finally:
         for process in reversed(processes):
             process.terminate()
@@ -186,10 +197,10 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
 def test_on_a_dask_cluster_the_table_is_the_same(tmp_path: Path, undisturbed: bytes) -> None:
     sweep_kit.write(tmp_path, slow())
     with dask_cluster(tmp_path, 2) as address:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 3 * WAIT_S
         while True:
             process = start("sweep", "small.yaml", "--executor", address, folder=tmp_path)
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=600)
             # The workers may not have come up yet; the command says so and ends.
             if process.returncode != 4 or time.monotonic() > deadline:
                 break

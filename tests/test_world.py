@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from brokers_kit import WAIT_S, alive, within
 from world_kit import ROOT, SCENARIOS, SMALL, digest, record, small, table
 
 from brokers import mosquitto
@@ -129,21 +130,18 @@ def test_a_killed_run_leaves_no_broker_and_no_whole_folder(kill: signal.Signals,
     )
     broker = _child_broker(process.pid)
     os.killpg(process.pid, kill)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=WAIT_S)
     (folder,) = (tmp_path / "six-cameras").iterdir()
     assert folder.suffix == ".partial"
     if kill == signal.SIGINT:
         assert process.returncode == 130, errors
         assert record(folder)["status"] == "interrupted"
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{broker}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not Path(f"/proc/{broker}").exists(), "the broker outlived the run"
+    assert within(WAIT_S, lambda: not alive(broker)), "the broker outlived the run"
 
 
 def _child_broker(parent: int) -> int:
     """Waits for the Mosquitto that `parent` starts."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*"):
             try:

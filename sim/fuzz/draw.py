@@ -128,7 +128,7 @@ class Artist:
             "qos": qos,
             "durable": qos == 1 and dice.chance(0.3),
             "retry": dice.time(0.02, 0.5),
-            "patience": "2 s",
+            "patience": "30 s",
         }
         plain["links"] = {
             name: {**link, "loss": dice.one(0, 0, 0.05, 0.3), "jitter": dice.one("0 ms", "3 ms", "80 ms")}

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -100,7 +100,7 @@ class Processes:
         self._context = multiprocessing.get_context("forkserver" if forks else "spawn")
         if forks:
             self._context.set_forkserver_preload(["sim.sweep.work"])
-            with _one_thread_each():
+            with _one_thread_each(), _without_ctrl_c():
                 forkserver.ensure_running()  # it loads while the points are being checked
         self._executor: ProcessPoolExecutor | None = None
         self._leash: Connection | None = None
@@ -136,6 +136,17 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes started within, and those that they start, leave Ctrl-C to this one from their first moment on."""
+    resource_tracker.ensure_running()  # before, as it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _enlist(leash: Connection) -> None:

@@ -85,6 +85,7 @@ class Station:
         self._book = ToldBook(self.diary, prepared.scenario.sites, prepared.samples)
         self.fabric = StationFabric(self._clock, self._line, MessageLog(None), forms(mqtt), mqtt.qos, self.diary)
         self._start: wire.Control | None = None
+        self._joined_s = 0.0
         self._alone_s: float | None = None
         self._batches = self._returns = 0
         self._recent: deque[tuple[float, bytes]] = deque()
@@ -102,6 +103,7 @@ class Station:
             SetupError: the broker or the conductor is gone for good.
         """
         self._line.connect(names.station_identity(self._prepared.plan, self._run, self.name))
+        self._joined_s = time.time()
         try:
             self._notice(f"{self.name}: online, waiting for the start of run {self._run}")
             while self._start is None and not self._clock.stopped:
@@ -138,7 +140,7 @@ class Station:
         clock.speed = start.speed
         clock.begin(time.monotonic() + start.epoch_s - time.time())
         clock.look()
-        if clock.now > 0:  # come back in mid-run: what was due before is lost, and no number is used twice
+        if self._joined_s > start.epoch_s:  # back in mid-run: what was due before is lost, no number is used twice
             node.up_since_s = clock.now
             node.sequence = int(clock.now * 1000)
         self._pool.announce(0, b"active")
