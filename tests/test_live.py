@@ -219,6 +219,40 @@ def test_the_clock_shows_wall_time_and_waits_for_the_network() -> None:
     assert wall.now == pytest.approx(100.5, abs=0.01), "five seconds, ten times as fast; none for what was cancelled"
 
 
+def test_an_event_that_comes_late_does_not_make_the_next_one_late() -> None:
+    wall = Wall()
+    clock, seen = LiveClock(wall.wait, monotonic=lambda: wall.now), list[tuple[float, float]]()
+
+    def work(_: object) -> None:
+        seen.append((clock.now, wall.now - 100.0))
+        wall.now += 0.3
+        if len(seen) < 3:
+            clock.at(clock.now + 0.2, work)
+
+    clock.at(1.0, work)
+    clock.finish()
+    assert [at for at, _ in seen] == pytest.approx([1.0, 1.2, 1.4]), "each at its own time"
+    assert [at for _, at in seen] == pytest.approx([1.0, 1.3, 1.6], abs=0.01), "although the machine comes later"
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_clock_that_holds_gives_others_their_time_after_a_stall(holds: bool) -> None:
+    wall = Wall()
+    clock, seen = LiveClock(wall.wait, holds=holds, monotonic=lambda: wall.now), list[str]()
+
+    def ask(_: object) -> None:
+        clock.at(clock.now + 0.2, lambda _: seen.append("deadline"))
+        wall.now += 1.0  # the machine does something else; nobody can have answered meanwhile
+        wall.calls.append((wall.now + 0.05, lambda: clock.at(clock.now, lambda _: seen.append("answer"))))
+
+    clock.at(1.0, ask)
+    clock.at(20.0, lambda _: seen.append("end"))
+    clock.finish()
+    assert seen == (["answer", "deadline", "end"] if holds else ["deadline", "answer", "end"])
+    assert wall.now == pytest.approx(120.0, abs=0.01), "it has caught up"
+    assert clock.behind_s == pytest.approx(1.0 if holds else 0.0)
+
+
 def test_a_message_that_the_broker_never_brings_is_lost_with_a_reason(tmp_path: Path) -> None:
     from fault_kit import _network, load
 

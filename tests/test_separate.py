@@ -30,7 +30,7 @@ from sim.world.accounts import accounts
 from sim.world.plan import Plan
 from sim.world.prepare import Prepared
 from sim.world.separate import names, processes
-from sim.world.separate.station import Station
+from sim.world.separate.station import Station, patience_s
 from sim.world.separate.up import up
 
 pytestmark = needs_mosquitto
@@ -310,6 +310,25 @@ def test_what_a_stranger_publishes_cannot_hurt_a_node() -> None:
     assert come() == [] and station.diary.twice == 1, "a second delivery is known as one"
     station.fabric.come("fogfleet/testtest/site-0/nobody/scores", b"")
     assert not station.diary.take()
+
+
+def test_a_message_of_a_sample_that_this_clock_has_not_reached_comes_when_it_is_due() -> None:
+    from fault_kit import _network, load
+
+    prepared, inference = _network("")
+    prepared = Prepared(Plan(load()), prepared.dataset, prepared.network)
+    station = Station(prepared, "site-0/gw", "mqtt://127.0.0.1:1", "testtest")
+    scores = inference.device(prepared.picture(0, 3), 1).scores
+    frame = wire.encode(wire.SCORES, wire.FLOAT32, 1, 3, 9, scores, expected=1)
+    station.fabric.come("fogfleet/testtest/site-0/cam.1/scores", frame)
+    assert station.fabric.clock.peek() > 3 * prepared.period_s, "nothing is decided before it was captured"
+
+
+def test_others_are_given_as_much_time_on_the_wall_as_at_speed_one() -> None:
+    assert patience_s(0.2, 1.0) == patience_s(0.2, 0.5) == 0.2
+    assert patience_s(0.2, 10.0) == pytest.approx(2.0), "two seconds of the run, 200 ms on the wall"
+    assert patience_s(30.0, 10.0) == 30.0, "3 s on the wall"
+    assert patience_s(2.0, 10.0) == 5.0, "500 ms on the wall"
 
 
 def test_rows_that_cannot_be_are_nobody_s() -> None:

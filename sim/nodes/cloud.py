@@ -28,15 +28,19 @@ class Session:
 
 
 class Cloud(Node):
-    """The one cloud. `children` is the number of nodes of a site that send to it."""
+    """The one cloud. `children` is the number of nodes of a site that send to it.
 
-    __slots__ = ("_children", "_closed", "_has_edge", "_sessions", "_wait_s")
+    Attributes:
+        wait_s: how long it waits for the rest of a sample after its first message.
+    """
+
+    __slots__ = ("_children", "_closed", "_has_edge", "_sessions", "wait_s")
 
     def __init__(self, *args: Any, children: int, has_edge: bool, wait_s: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._children = children
         self._has_edge = has_edge
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._sessions: dict[tuple[int, int], Session] = {}
         self._closed: set[tuple[int, int]] = set()
 
@@ -65,7 +69,7 @@ class Cloud(Node):
             session = self._sessions[key] = Session(*key)
             self.services.book.reach(*key, AT_CLOUD)
             clock = self.services.clock
-            session.deadline = clock.at(clock.now + self._wait_s, self._classify, session)
+            session.deadline = clock.at(clock.now + self.wait_s, self._classify, session)
         if session.working:
             return
         edge = self._has_edge and src.role == "gateway"

@@ -121,6 +121,7 @@ def _simulate(
     mqtt = scenario.mqtt
     with open_carrier(choice, version=mqtt.version, durable=mqtt.durable, notice=notice) as carrier:
         ready = time.perf_counter()
+        live = Live(speed) if mode == "live" else None
         outcome = play(
             prepared,
             inference,
@@ -128,9 +129,11 @@ def _simulate(
             folder.path / "messages.parquet",
             record["id"][-8:],
             progress,
-            live=Live(speed) if mode == "live" else None,
+            live=live,
             telemetry=telemetry,
         )
+        if live is not None:
+            record["behind_s"] = round(live.behind_s, 3)
         record["broker"] = {"name": carrier.name, "version": carrier.version, "protocol": carrier.protocol}
         record["outages"] = dict(outcome.outages)
         record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)

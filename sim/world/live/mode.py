@@ -38,8 +38,13 @@ class Live:
     def clock(self) -> LiveClock:
         """The clock, which waits on the carrier."""
         assert self._carrier is not None
-        self._clock = LiveClock(self._carrier.pump, self.speed)
+        self._clock = LiveClock(self._carrier.pump, self.speed, holds=True)
         return self._clock
+
+    @property
+    def behind_s(self) -> float:
+        """Wall seconds that the clock was behind wall time at most, because the program was kept from its work."""
+        return 0.0 if self._clock is None else self._clock.behind_s
 
     def fabric(self, log: MessageLog, framing: Framing, qos: int, patience_s: float) -> LiveFabric:
         """The fabric, which lets late messages arrive."""

@@ -99,7 +99,9 @@ class StationFabric(Fabric):
             self._travel(lane, frame)
 
     def _travel(self, lane: Lane, frame: wire.Frame) -> None:
-        now_s, cost = self.clock.now, self._cost(lane.topic, len(frame.payload))
+        due_s = lane.src.services.book.entry(lane.site, frame.sample).captured_s
+        now_s = max(self.clock.now, due_s)  # the sender's clock may be ahead of this one, which may have stood still
+        cost = self._cost(lane.topic, len(frame.payload))
         passage = lane.link.send(now_s, cost.link_bytes, frame.kind, frame.sample, frame.node)
         if passage.arrives_s is None:
             self._lose(lane, frame, len(frame.payload), passage.lost or "link", passage.attempts)

@@ -15,6 +15,8 @@ from sim.errors import SetupError
 from sim.ledger.messages import MessageLog
 from sim.ledger.rows import END, Row, encode_rows
 from sim.nodes.camera import Camera
+from sim.nodes.cloud import Cloud
+from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane
 from sim.nodes.node import Node, Services
 from sim.world.accounts import CONDUCTOR, HOME
@@ -32,6 +34,8 @@ GONE_S: Final = 60.0
 """Wall seconds without a broker after which a node gives up."""
 ALONE_S: Final = 10.0
 """Wall seconds without a conductor after which a node gives up."""
+WAIT_S: Final = 0.5
+"""Wall seconds that a process always gives others if it is to wait so long, however fast the run."""
 END_S: Final = 5.0
 """Wall seconds to tell the rest."""
 WRITE_S: Final = 0.05
@@ -94,6 +98,7 @@ class Station:
         self._status = names.status_topic(run, CONDUCTOR, HOME)
         self._ledger = names.home_topic(run, name, wire.LEDGER)
         self._node = self._build()
+        self._clock.holds = self._node.role != "camera"  # a camera has no deadlines: it hurries
 
     def serve(self) -> None:
         """Runs until the conductor says that it is over.
@@ -138,9 +143,11 @@ class Station:
     def _play(self, start: wire.Control) -> None:
         clock, node = self._clock, self._node
         clock.speed = start.speed
+        if isinstance(node, Gateway | Cloud):
+            node.wait_s = patience_s(node.wait_s, start.speed)
         clock.begin(time.monotonic() + start.epoch_s - time.time())
-        clock.look()
         if self._joined_s > start.epoch_s:  # back in mid-run: what was due before is lost, no number is used twice
+            clock.look()
             node.up_since_s = clock.now
             node.sequence = int(clock.now * 1000)
         self._pool.announce(0, b"active")
@@ -227,6 +234,14 @@ class Station:
         self._recent.append((now, frame))
         while now - self._recent[0][0] > GONE_S:
             self._recent.popleft()
+
+
+def patience_s(wait_s: float, speed: float) -> float:
+    """Seconds of the run that a process waits for others: on the wall not less than at speed 1, up to `WAIT_S`.
+
+    Whoever is waited for is a real process, which does not become faster with the run.
+    """
+    return max(wait_s, min(wait_s, WAIT_S) * speed)
 
 
 def _sizes(lane: Lane, prepared: Prepared, inference: Inference) -> frozenset[int]:
