@@ -49,6 +49,8 @@ def _live(out: Path, virtual: world.RunResult) -> Iterator[Row]:
         what = f"live x1, latency p{percentile}: {1000 * np.percentile(ours, percentile):.1f} ms, above virtual by"
         yield Row(what, f"{1000 * gap_s:.1f} ms", f"<= {1000 * bound_s:.0f} ms", abs(gap_s) <= bound_s)
     yield Row("live x1, a sample's own latency above virtual, longest", f"{1000 * float(late_s.max()):.1f} ms")
+    behind_s = json.loads((real.folder / "run.json").read_text())["behind_s"]
+    yield Row("live x1, the clock behind the wall clock, at most", f"{1000 * behind_s:.1f} ms")
 
 
 def _processes(out: Path) -> Iterator[Row]:
