@@ -57,7 +57,6 @@ class Gateway(Node):
     is held until the local exit has judged the scores; then it goes up, beside the features that are asked for.
 
     Attributes:
-        wait_s: how long it waits for cameras, once from the first message of a sample and once from its request.
         judged: samples that came to the local exit.
         left: samples that left there.
     """
