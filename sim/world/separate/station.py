@@ -146,8 +146,8 @@ class Station:
         if isinstance(node, Gateway | Cloud):
             node.wait_s = patience_s(node.wait_s, start.speed)
         clock.begin(time.monotonic() + start.epoch_s - time.time())
+        clock.look()
         if self._joined_s > start.epoch_s:  # back in mid-run: what was due before is lost, no number is used twice
-            clock.look()
             node.up_since_s = clock.now
             node.sequence = int(clock.now * 1000)
         self._pool.announce(0, b"active")
