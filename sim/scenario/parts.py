@@ -230,6 +230,8 @@ class Mqtt(Part):
     """After how long a lost message of QoS 1 or 2 is sent again on its link."""
     durable: bool = False
     """Let the broker keep its state on disk."""
+    connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Connections that all nodes but the cloud share; without it each node has one of its own."""
 
 
 class Tariffs(Part):

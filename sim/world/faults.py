@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from brokers.api import Carrier
 from brokers.client import Pool
+from brokers.shared import Shared
 from sim import ddnn
 from sim.clock import Clock
+from sim.errors import UsageError
 from sim.faults import Engine, Surroundings, known
 from sim.faults.base import BrokerFault, FaultKind, NodeFault
 from sim.faults.machinery import NoMachinery
@@ -36,8 +38,19 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def witnessed(scenario: Scenario, carrier: Carrier) -> Carrier:
-    """The carrier; one that survives outages, where faults of nodes or the broker can come and it is a real one."""
+    """The carrier; one that survives outages, where faults of nodes or the broker can come and it is a real one.
+
+    Raises:
+        UsageError: nodes whose connections may come to harm are to share them.
+    """
     disturbed = any(isinstance(fault.effect, BrokerFault | NodeFault) for fault in scenario.faults)
+    if scenario.mqtt.connections is not None:
+        if disturbed:
+            raise UsageError(
+                "mqtt.connections: faults of nodes and of the broker need a connection for every node; "
+                "remove it, or these faults"
+            )
+        return Shared(carrier, scenario.mqtt.connections)
     return Witness(carrier, keeps=keeps(scenario)) if disturbed and isinstance(carrier, Pool) else carrier
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from brokers.api import Carrier
+from brokers.shared import Shared
 from sim.clock import Clock
 from sim.ddnn import Inference
 from sim.errors import UsageError
@@ -115,10 +116,13 @@ def play(
     Raises:
         InvariantError: a conservation check failed.
         SetupError: live without a real broker.
+        UsageError: what the scenario asks for is not to be had together.
         brokers.api.BrokerError: the broker is gone.
     """
     scenario = prepared.scenario
     if live is not None:
+        if scenario.mqtt.connections is not None:
+            raise UsageError("mqtt.connections: in a live run every node has a connection of its own; remove it")
         carrier = live.carrier(carrier, keeps=faults.keeps(scenario))
         inference.prefetch(np.unique(prepared.pictures()))
     elif carrier is not None:
@@ -182,6 +186,8 @@ def play(
         unasked = 0 if carrier is None else carrier.leftovers(scenario.mqtt.patience_s)
     finally:
         log.close()
+        if isinstance(carrier, Shared):
+            carrier.withdraw()
     if isinstance(fabric, Shortcut):
         fabric.settle()
     check(prepared, fleet, book, log, clock.now if interrupted else None)
