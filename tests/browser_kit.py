@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ QUIET = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-quic"
 )
+# Chromium puts a socket there, whose path has to be short; TMPDIR may be long.
+ENVIRONMENT = {**os.environ, "TMPDIR": "/tmp"}
 needs_browser = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver")
 
 
@@ -30,7 +33,7 @@ def browser(profile: Path, width: int = 1280, height: int = 900, dark: bool = Fa
     for argument in (*QUIET.split(), f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER), env=ENVIRONMENT))
     try:
         resize(driver, width, height)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

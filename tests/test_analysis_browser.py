@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 
 import fake_run
 import pytest
+from browser_kit import CHROMIUM, ENVIRONMENT
 
 from analysis import report
 from analysis.drawing import PALETTE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -80,9 +79,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browse(folder: Path, *flags: str) -> dict[str, dict[str, Any]]:
     """What the frames tell; the browser must not have complained."""
     command = [str(CHROMIUM), *FLAGS.split(), *flags, f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run(
-        [*command, f"file://{folder / 'all.html'}"], capture_output=True, text=True, timeout=300, check=True
-    )
+    command.append(f"file://{folder / 'all.html'}")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, env=ENVIRONMENT)
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
     told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told is not None, done.stdout[-2000:]

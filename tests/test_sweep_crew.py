@@ -78,7 +78,11 @@ def test_an_unknown_executor_is_a_usage_error() -> None:
     assert isinstance(choose("local", 1), Here)
 
 
-def test_workers_leave_ctrl_c_to_their_master_from_the_first_moment_on() -> None:
+def test_workers_leave_ctrl_c_to_their_master_and_work_however_long_the_folder_for_temporary_files_is(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
     script = (
         "import signal\n"
         "from sim.sweep.pools import Processes\n"
@@ -87,7 +91,10 @@ def test_workers_leave_ctrl_c_to_their_master_from_the_first_moment_on() -> None
         "print(signal.SIGINT in blocked, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n"
         "pool.close()\n"
     )
-    told = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    told = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True, env=environment
+    )
     assert told.stdout.split() == ["True", "False"]
 
 

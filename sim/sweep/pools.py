@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from sim import forks
 from sim.errors import SetupError, UsageError
 
 LOCAL: Final = "local"
@@ -96,12 +97,10 @@ class Processes:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        forks = "forkserver" in multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if forks else "spawn")
-        if forks:
-            self._context.set_forkserver_preload(["sim.sweep.work"])
-            with _one_thread_each(), _without_ctrl_c():
-                forkserver.ensure_running()  # it loads while the points are being checked
+        self._context: BaseContext = multiprocessing.get_context("spawn")
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            with _one_thread_each():
+                self._context = forks.server(["sim.sweep.work"])  # it loads while the points are being checked
         self._executor: ProcessPoolExecutor | None = None
         self._leash: Connection | None = None
 
@@ -136,17 +135,6 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes started within, and those that they start, leave Ctrl-C to this one from their first moment on."""
-    resource_tracker.ensure_running()  # before, as it unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _enlist(leash: Connection) -> None:

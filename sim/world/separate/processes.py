@@ -6,17 +6,17 @@ They are processes of their own in every other way: own connection, own memory, 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
 from brokers.api import BrokerError
+from sim import forks
 from sim.errors import FogFleetError
 from sim.scenario import Scenario
 
@@ -38,8 +38,7 @@ class Crew:
         self._arguments = arguments
         self._restart_s = restart_s
         self._log = log
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+        self._context = forks.server(PRELOADED)
         self._processes: dict[str, ForkServerProcess] = {}
         self._due: dict[str, float] = {}
         self._dismissed = False
