@@ -47,13 +47,30 @@ def play_in(
     ],
 )
 def test_without_bytes_and_in_step_the_tables_are_the_same(tmp_path: Path, overrides: tuple[str, ...]) -> None:
-    """Shortcut, shutter and parts against bytes in a carrier, a process for each camera and one queue of events."""
-    quick, quick_files, quick_nodes = play_in(tmp_path / "quick", small("six_cameras", *overrides), None)
+    """Shortcut, ferry, shutter and parts against `Fabric`, a process for each camera and one queue of events."""
     slow, files, nodes = play_in(tmp_path / "slow", small("six_cameras", *overrides, NEVER), MemoryCarrier())
-    assert quick.log.tally().messages > 100
-    assert quick_files == files
-    assert quick_nodes == nodes
-    assert (quick.virtual_s, quick.overheard_bytes) == (slow.virtual_s, slow.overheard_bytes)
+    assert slow.log.tally().messages > 100
+    for name, carrier in (("shortcut", None), ("ferry", MemoryCarrier())):
+        quick, quick_files, quick_nodes = play_in(tmp_path / name, small("six_cameras", *overrides), carrier)
+        assert quick_files == files
+        assert quick_nodes == nodes
+        assert (quick.virtual_s, quick.overheard_bytes) == (slow.virtual_s, slow.overheard_bytes)
+        assert (quick.unasked, quick.divergences) == (0, 0)
+
+
+class Forgetful(MemoryCarrier):
+    """Brings nothing, ever."""
+
+    def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
+        return None
+
+
+def test_what_the_carrier_does_not_bring_is_a_divergence_on_every_way(tmp_path: Path) -> None:
+    lost, files, nodes = play_in(tmp_path / "ferry", small("six_cameras"), Forgetful())
+    slow, slow_files, slow_nodes = play_in(tmp_path / "slow", small("six_cameras", NEVER), Forgetful())
+    assert lost.divergences == slow.divergences == lost.log.tally(fate="lost:divergence").messages > 100
+    assert lost.unasked == slow.unasked > 100
+    assert (files, nodes) == (slow_files, slow_nodes)
 
 
 def _drawn(seed: int) -> list[str]:

@@ -115,7 +115,7 @@ class Shortcut(Fabric):
         super().__init__(clock, _Nothing(), log, framing, 0, 0.0)
         self._delays: dict[Stream, Delays] = {}
         self._parcels: list[tuple[Port, Parcel]] = []
-        self._come = _arrivals(log)
+        self._come = arrivals(log)
         self._number = clock.number
         self.settlers: list[Callable[[], None]] = []
 
@@ -137,10 +137,17 @@ class Shortcut(Fabric):
         parcel.published += 1
         port.src.sent_bytes += HEADER_BYTES + size
         frame = _frame(Frame, (kind, dtype, flags, origin, expected, sample, 0, payload))
+        self._send(parcel, kind, sample, origin, frame, to)
+
+    def _send(
+        self, parcel: Parcel, kind: int, sample: int, origin: int, cargo: object, to: Collection[int] | None
+    ) -> None:
+        """Sends `cargo` on its ways."""
         now_s, word, paid = self.clock._now, sample << 24 | origin << 8 | kind, False
         for way in parcel.ways:
             if to is not None and way.index not in to:
                 self.overheard_bytes += parcel.overheard_bytes
+                self._waste(way, cargo)
                 continue
             way.messages += 1
             code = (way.further if paid else way.first) | sample
@@ -159,6 +166,7 @@ class Shortcut(Fabric):
                 code += attempts - 1 << 56
                 if arrives_s is None:
                     self.log.lost_code(now_s, code, lost or "link", "", queued_s, now_s)
+                    self._waste(way, cargo)
                     continue
             else:
                 link.free_s = free_s = begins_s + way.duration_s
@@ -169,7 +177,10 @@ class Shortcut(Fabric):
                 else:
                     arrives_s = link.last_arrival_s
             number = way.lane.crossing() if way.crosses else self._number()
-            heappush(way.part, (arrives_s, NORMAL, number, self._come, way, frame, now_s, code, queued_s))
+            heappush(way.part, (arrives_s, NORMAL, number, self._come, way, cargo, now_s, code, queued_s))
+
+    def _waste(self, way: Way, cargo: Any) -> None:
+        """Something will not be taken at the end of a way."""
 
     def settle(self) -> None:
         """Adds up what nodes and lanes sent and received; the log must be closed."""
@@ -218,7 +229,7 @@ class Shortcut(Fabric):
         return parcel
 
 
-def _arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:
+def arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:
     """What happens when a message comes to its receiver."""
     sent, arrived, queued, add = log.sent_s.append, log.arrived_s.append, log.queued_s.append, log.codes.append
 

@@ -24,6 +24,7 @@ from sim.ledger.samples import SampleBook
 from sim.nodes.camera import Camera
 from sim.nodes.express import Course, courses
 from sim.nodes.fabric import Fabric
+from sim.nodes.ferry import Ferry
 from sim.nodes.node import Services
 from sim.nodes.parts import Parts
 from sim.nodes.shortcut import Shortcut
@@ -38,7 +39,7 @@ from sim.world.steering import Steering, steering
 from sim.world.telemetry import Telemetry
 from sim.world.tenancy import QuotaFabric, Tenancy, has_quotas
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
-from sim.world.wiring import check, forms, open_samples, switch_off
+from sim.world.wiring import check, forms, is_plain, open_samples, switch_off
 
 FEW_COLLECTIONS: Final = (50_000, 20, 100)
 """Thresholds of the garbage collector during a run."""
@@ -136,7 +137,7 @@ def play(
         book, log = WatchedBook(*sizes), WatchedLog(messages)
     fault_log = FaultLog()
     try:
-        fabric = _fabric(scenario, clock, carrier, log, live)
+        fabric = _fabric(scenario, clock, carrier, log, live, watched=telemetry is not None)
         services = Services(
             clock,
             fabric,
@@ -156,7 +157,7 @@ def play(
         if engine is not None:
             engine.start()
         cameras = [camera for camera in fleet.cameras() if camera.name not in scenario.down]
-        whole = not isinstance(fabric, Shortcut) or steered.acts or _choose(cameras)
+        whole = type(fabric) is not Shortcut or steered.acts or _choose(cameras)
         parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
         disturbed = engine is not None or live is not None
         unseen = not steered.acts and watch is None and telemetry is None
@@ -218,7 +219,9 @@ def _tenancy(plan: Plan, fleet: Fleet, fabric: Fabric) -> Tenancy | None:
     return tenancy
 
 
-def _fabric(scenario: Scenario, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None) -> Fabric:
+def _fabric(
+    scenario: Scenario, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None, *, watched: bool
+) -> Fabric:
     mqtt, quotas = scenario.mqtt, has_quotas(scenario)
     if live is not None:
         if quotas:
@@ -226,7 +229,8 @@ def _fabric(scenario: Scenario, clock: Clock, carrier: Carrier | None, log: Mess
         return live.fabric(log, forms(mqtt), mqtt.qos, mqtt.patience_s)
     if carrier is None:
         return Shortcut(clock, log, forms(mqtt))
-    return (QuotaFabric if scenario.tenants else Fabric)(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
+    make = QuotaFabric if scenario.tenants else Ferry if is_plain(scenario) and not watched else Fabric
+    return make(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
 
 
 def _run_out(clock: Clock) -> bool:

@@ -1,0 +1,78 @@
+"""The fabric of a run over a broker in which nothing can touch a message: the shortcut, with bytes that really travel.
+
+What a node reads are the bytes that the carrier brought. These are equal to what was sent, or `take` would not have
+given them out; so their header is known, and is not parsed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from sim.clock import Clock
+from sim.ledger.messages import MessageLog
+from sim.meter import Framing
+from sim.nodes.fabric import Carrier
+from sim.nodes.lanes import Port
+from sim.nodes.shortcut import Shortcut, Way, arrivals
+from sim.wire import HEADER_BYTES, Frame, encode
+
+_Header = tuple[int, int, int, int, int, int, int]
+_frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
+
+
+class Ferry(Shortcut):
+    """A `Shortcut` with a carrier; only for runs without faults, and to be settled when they are over."""
+
+    def __init__(
+        self, clock: Clock, carrier: Carrier, log: MessageLog, framing: Framing, qos: int, patience_s: float
+    ) -> None:
+        super().__init__(clock, log, framing)
+        self.carrier = carrier
+        self.qos = qos
+        self._come = self._landing(arrivals(log), patience_s)
+
+    def publish(
+        self,
+        port: Port,
+        sample: int,
+        payload: bytes,
+        *,
+        dtype: int,
+        origin: int,
+        flags: int = 0,
+        expected: int = 0,
+        to: Collection[int] | None = None,
+    ) -> None:
+        """As `Fabric.publish`."""
+        src, kind, size = port.src, port.kind, len(payload)
+        src.sequence = sequence = src.sequence + 1
+        frame = encode(kind, dtype, origin, sample, sequence, payload, flags, expected)
+        self.carrier.publish(src.client, port.topic, frame, self.qos)
+        parcel = port.parcels.get(size) or self._parcel(port, size)
+        parcel.published += 1
+        src.sent_bytes += HEADER_BYTES + size
+        header = kind, dtype, flags, origin, expected, sample, sequence
+        self._send(parcel, kind, sample, origin, (frame, header), to)
+
+    def _waste(self, way: Way, cargo: tuple[bytes, _Header]) -> None:
+        lane = way.lane
+        self.carrier.discard(lane.dst.client, lane.topic, cargo[0])
+
+    def _landing(
+        self, arrive: Callable[[tuple[Any, ...]], None], patience_s: float
+    ) -> Callable[[tuple[Any, ...]], None]:
+        """What happens when a message should have come to its receiver."""
+        take, lost_code = self.carrier.take, self.log.lost_code
+
+        def come(entry: tuple[Any, ...]) -> None:
+            now_s, rank, number, itself, way, (frame, header), sent_s, code, queued_s = entry
+            brought = take(way.dst.client, way.lane.topic, frame, patience_s)
+            if brought is None:
+                self.divergences += 1
+                lost_code(sent_s, code, "divergence", "", queued_s, now_s)
+                return
+            message = _frame(Frame, (*header, brought[HEADER_BYTES:]))
+            arrive((now_s, rank, number, itself, way, message, sent_s, code, queued_s))
+
+        return come
