@@ -115,7 +115,8 @@ class Pool(Outages):
                 was announced: then a message at QoS 0 is gone and others wait for `reconnect`).
         """
         connection = self._connections[sender]
-        self._check(connection)
+        if self._troubles or connection.sock is None:
+            self._check(connection)
         if topic not in self._topics or len(payload) + _OVERHEAD_BYTES > connection.max_packet:
             self._inspect(topic, publish_bytes(topic, len(payload), qos, self.protocol), connection)
         if qos and connection.in_flight() >= _IN_FLIGHT:
@@ -130,17 +131,26 @@ class Pool(Outages):
         Raises:
             BrokerError: something was refused, or a connection was lost that should be there.
         """
-        box = self._mail.box(receiver, topic)
+        box = self._mail.boxes[receiver].get(topic) or self._mail.box(receiver, topic)
+        queue = box.queue
+        if queue and queue[0] == expected:
+            return queue.popleft()
         payload = box.take(expected)
         if payload is not None:
             return payload
         connection = self._connections[receiver]
+        if connection.ready:  # what has come to this one by now may do, without a look at all the others
+            connection.read()
+            payload = box.take(expected)
+            if payload is not None:
+                return payload
         deadline = time.monotonic() + patience_s
         left = patience_s
         while True:
             self._check(connection)
             seen = len(box.queue)
-            if connection.sock is None or not self._loop.poll(max(left, 0.0)):
+            self._loop.urge(connection)
+            if connection.sock is None or not self._loop.wait(max(left, 0.0)):
                 return None
             if len(box.queue) > seen:
                 payload = box.take(expected, seen)

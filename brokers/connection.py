@@ -113,15 +113,17 @@ class Connection(Wire):
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
         """Sends one message, or keeps it for the next connection if there is none and QoS is above 0."""
-        if qos == 2 or not self.hub.fast or (qos and self.client._max_inflight_messages):
+        hub = self.hub
+        if qos == 2 or not hub.fast or (qos and self.client._max_inflight_messages):
             self.client.publish(topic, payload, qos)
             return
         frame = self.fast.publish(topic, payload, self.client._mid_generate() if qos else 0)
         if frame is None:
             self.client.publish(topic, payload, qos)
         elif self.sock is not None:
-            self.hub.counters.publishes_sent += 1
-            self.append(frame)
+            hub.counters.publishes_sent += 1
+            self._out += frame
+            hub.loop.wrote(self.sock, self, len(frame))
 
     def retain(self, topic: str, payload: bytes) -> None:
         """Publishes a retained message."""
@@ -169,14 +171,23 @@ class Connection(Wire):
 
     # -- frames
 
+    def skim(self, data: bytes, start: int) -> int:
+        """Handles usual PUBLISH and PUBACK frames."""
+        if not self.hub.fast:
+            return start
+        fast = self.fast
+        start = fast.skim(data, start)
+        if fast.answer and self.sock is not None:
+            self._out += fast.answer
+            fast.answer.clear()
+            if self.hub.persistent:  # what is not acknowledged would come again
+                self.hub.loop.wrote(self.sock, self, 0)
+            else:
+                self.hub.loop.owes(self.sock, self)
+        return start
+
     def on_frame(self, data: bytes, start: int, body: int, stop: int) -> None:
-        """Handles a usual PUBLISH or PUBACK itself and lets paho deal with everything else."""
-        if self.hub.fast:
-            answer = self.fast.receive(data, start, body, stop)
-            if answer is not None:
-                if answer:
-                    self.append(answer)
-                return
+        """Lets paho deal with a frame."""
         frame = data[start:stop]
         self._accounts.received(frame)
         if frame[0] & 0xF0 in (_PUBACK, _PUBREC):

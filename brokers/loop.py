@@ -34,6 +34,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._blocked: set[socket.socket] = set()
         self.dirty: dict[Driven, socket.socket] = {}
+        self._owing: dict[Driven, socket.socket] = {}
         self.pending = 0
 
     def __len__(self) -> int:
@@ -50,6 +51,7 @@ class Loop:
     def remove(self, sock: socket.socket, endpoint: Driven) -> None:
         """Forgets a socket."""
         self.dirty.pop(endpoint, None)
+        self._owing.pop(endpoint, None)
         self._blocked.discard(sock)
         with contextlib.suppress(KeyError, ValueError):  # never registered, or closed by a failed TLS handshake
             self._selector.unregister(sock)
@@ -60,17 +62,33 @@ class Loop:
         if sock not in self._blocked:
             self.dirty[endpoint] = sock
 
+    def owes(self, sock: socket.socket, endpoint: Driven) -> None:
+        """An endpoint has collected output that nobody waits for: it goes with its next message, or when all goes."""
+        if sock not in self._blocked:
+            self._owing[endpoint] = sock
+
+    def urge(self, endpoint: Driven) -> None:
+        """What an endpoint owes goes with the next flush."""
+        if endpoint in self._owing:
+            self.dirty[endpoint] = self._owing.pop(endpoint)
+
     def flush(self) -> None:
-        """Writes all collected output that the sockets accept."""
+        """Writes collected messages that the sockets accept, and what else there is at the same endpoints."""
         self.pending = 0
-        while self.dirty:
-            endpoint, sock = self.dirty.popitem()
+        dirty, self.dirty = self.dirty, {}
+        for endpoint, sock in dirty.items():
             if not endpoint.flush() and sock.fileno() >= 0:
                 self._blocked.add(sock)
                 self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, endpoint)
 
     def poll(self, timeout_s: float) -> bool:
-        """Flushes, then waits for at most `timeout_s` for sockets to act on; True if there were any."""
+        """Flushes everything, then waits for at most `timeout_s` for sockets to act on; True if there were any."""
+        self.dirty |= self._owing
+        self._owing.clear()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float) -> bool:
+        """As `poll`, but acknowledgements may stay behind."""
         watched = len(self)
         self.flush()
         ended = len(self) < watched  # a write can find out that a connection is gone; then nothing more comes from it

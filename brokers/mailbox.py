@@ -62,15 +62,18 @@ class Mail:
     Args:
         receivers: how many there are.
         session_topics: topics of births and wills, whose payloads nobody has to ask for.
+
+    Attributes:
+        boxes: of every receiver, by topic.
     """
 
     def __init__(self, receivers: int, session_topics: frozenset[str]) -> None:
         self._session_topics = session_topics
-        self._boxes: list[dict[str, Box]] = [{} for _ in range(receivers)]
+        self.boxes: list[dict[str, Box]] = [{} for _ in range(receivers)]
 
     def box(self, receiver: int, topic: str) -> Box:
         """The box of a receiver and a topic, made on first use."""
-        boxes = self._boxes[receiver]
+        boxes = self.boxes[receiver]
         box = boxes.get(topic)
         if box is None:
             box = boxes[topic] = Box(session=topic in self._session_topics)
@@ -78,11 +81,11 @@ class Mail:
 
     def owed(self) -> int:
         """How many discarded payloads have not come yet."""
-        return sum(box.unwanted.total() for boxes in self._boxes for box in boxes.values() if box.unwanted)
+        return sum(box.unwanted.total() for boxes in self.boxes for box in boxes.values() if box.unwanted)
 
     def unclaimed_payloads(self) -> Iterator[tuple[int, str, bytes]]:
         """(receiver, topic, payload) of what came and nobody took or discarded, births and wills left out."""
-        for receiver, boxes in enumerate(self._boxes):
+        for receiver, boxes in enumerate(self.boxes):
             for topic, box in boxes.items():
                 if not box.session:
                     yield from ((receiver, topic, payload) for payload in box.queue)
@@ -90,7 +93,7 @@ class Mail:
     def empty(self) -> list[tuple[int, str, bytes]]:
         """The same, removed from the boxes; the order holds within a topic."""
         found = list(self.unclaimed_payloads())
-        for boxes in self._boxes:
+        for boxes in self.boxes:
             for box in boxes.values():
                 if not box.session:
                     box.queue.clear()
@@ -98,4 +101,4 @@ class Mail:
 
     def unclaimed(self) -> int:
         """How many payloads came that nobody took or discarded, births and wills left out."""
-        return sum(len(box.queue) for boxes in self._boxes for box in boxes.values() if not box.session)
+        return sum(len(box.queue) for boxes in self.boxes for box in boxes.values() if not box.session)

@@ -30,7 +30,7 @@ class Hub:
     Attributes:
         box: where a payload for a receiver on a topic goes.
         troubles: what went wrong, in sentences, for the pool to raise.
-        prefixes: topics as they stand in a PUBLISH, encoded once.
+        heads: by topic, payload size and whether it is acknowledged, how a PUBLISH begins.
         resolved: address family and socket address, looked up once.
     """
 
@@ -44,7 +44,7 @@ class Hub:
     session_topics: frozenset[str]
     troubles: list[str]
     keepalive_s: int = 0
-    prefixes: dict[str, bytes] = field(default_factory=dict)
+    heads: dict[tuple[str, int, bool], bytes] = field(default_factory=dict)
     resolved: tuple[Any, ...] | None = None
 
 
@@ -68,6 +68,10 @@ class Wire(ABC):
         self._need = 0
         self.reached = self.ended = False
         self.lost = "never connected"
+
+    @abstractmethod
+    def skim(self, data: bytes, start: int) -> int:
+        """May deal with usual frames from `start` on in a short way; where what is left begins."""
 
     @abstractmethod
     def on_frame(self, data: bytes, start: int, body: int, stop: int) -> None:
@@ -110,10 +114,11 @@ class Wire(ABC):
 
     def flush(self) -> bool:
         """Writes what the socket accepts; False if something is left."""
-        if self.sock is None:
+        out = self._out
+        if self.sock is None or not out:
             return True
         try:
-            written = self.sock.send(self._out) if self._out else 0
+            written = self.sock.send(out)
         except _BLOCKED:
             return False
         except OSError as error:
@@ -121,8 +126,8 @@ class Wire(ABC):
             return True
         self.reached = self.reached or written > 0
         self.hub.counters.bytes_written += written
-        del self._out[:written]
-        return not self._out
+        del out[:written]
+        return not out
 
     def read(self) -> None:
         """Takes in what the socket holds and deals with every whole frame."""
@@ -182,7 +187,7 @@ class Wire(ABC):
     def _frames(self, data: bytes) -> tuple[int, int]:
         """How far whole frames reached, and how many bytes the next one needs at least."""
         start, end = 0, len(data)
-        while end - start >= 2 and self.sock is not None:
+        while self.sock is not None and end - (start := self.skim(data, start)) >= 2:
             length, body = data[start + 1], start + 2
             if length & 128:
                 length, body = _long_length(data, start + 1, end)

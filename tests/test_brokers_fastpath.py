@@ -76,7 +76,7 @@ class Bench:
         return out
 
     def boxes(self) -> dict[str, list[bytes]]:
-        return {topic: list(box.queue) for topic, box in self.mail._boxes[0].items() if box.queue}
+        return {topic: list(box.queue) for topic, box in self.mail.boxes[0].items() if box.queue}
 
     def state(self) -> Any:
         counters = self.counters

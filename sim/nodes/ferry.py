@@ -30,7 +30,8 @@ class Ferry(Shortcut):
         super().__init__(clock, log, framing)
         self.carrier = carrier
         self.qos = qos
-        self._come = self._landing(arrivals(log), patience_s)
+        self._patience_s = patience_s
+        self._come = self._landing(arrivals(log))
 
     def publish(
         self,
@@ -59,11 +60,9 @@ class Ferry(Shortcut):
         lane = way.lane
         self.carrier.discard(lane.dst.client, lane.topic, cargo[0])
 
-    def _landing(
-        self, arrive: Callable[[tuple[Any, ...]], None], patience_s: float
-    ) -> Callable[[tuple[Any, ...]], None]:
+    def _landing(self, arrive: Callable[[tuple[Any, ...]], None]) -> Callable[[tuple[Any, ...]], None]:
         """What happens when a message should have come to its receiver."""
-        take, lost_code = self.carrier.take, self.log.lost_code
+        take, lost_code, patience_s = self.carrier.take, self.log.lost_code, self._patience_s
 
         def come(entry: tuple[Any, ...]) -> None:
             now_s, rank, number, itself, way, (frame, header), sent_s, code, queued_s = entry
