@@ -17,7 +17,7 @@ from brokers.api import Counters
 from brokers.loop import Loop
 from brokers.mailbox import Box
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 15
 _TLS_CONNECT_S = 5.0
 _LAST_WORDS_S = 1.0
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
