@@ -29,7 +29,7 @@ SCENARIO = Path("scenarios/six_cameras.yaml")
 CLIENT = Path("benchmarks/raw_client.c")
 SITES, SAMPLES, IDENTITIES = 100, 10, 10_000
 MESSAGES = 40_000
-ROUNDS = 3
+ROUNDS = 5
 
 
 def rows() -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """The short way for PUBLISH and PUBACK at QoS 0 and 1; whatever is unusual about a frame is left to paho.
 
-`skim` stops at frames that are not its own, `publish` answers None for them. Unacknowledged messages are kept as the frames
-that went out, and go out again, marked as duplicates, when the client is connected again.
+`skim` stops at frames that are not its own, `publish` answers None for them. Unacknowledged messages are kept as the
+frames that went out, and go out again, marked as duplicates, when the client is connected again.
 """
 
 from __future__ import annotations

@@ -160,8 +160,8 @@ def play(
         whole = type(fabric) is not Shortcut or steered.acts or _choose(cameras)
         parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
         disturbed = engine is not None or live is not None
-        unseen = type(fabric) is Shortcut and not steered.acts and watch is None and telemetry is None
-        express = courses(fabric, cameras, prepared.samples) if unseen else []
+        unseen = not steered.acts and watch is None and telemetry is None
+        express = courses(fabric, cameras, prepared.samples) if type(fabric) is Shortcut and unseen else []
         _release(clock, parts, cameras, prepared.samples, express, disturbed=disturbed)
         if carrier is not None and isinstance(fabric, Ferry):
             carrier.leftovers(scenario.mqtt.patience_s)  # of what the nodes said of themselves
