@@ -10,6 +10,7 @@ from benchmarks.table import as_json, show
 
 TITLES = {
     "kernel": "The kernel",
+    "shards": "One fleet over several processes",
     "lockstep": "Lockstep and the broker's clients",
     "main_job": "The main job",
     "ddnn": "The network",

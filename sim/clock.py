@@ -120,11 +120,15 @@ class Clock(simpy.Environment):
             end_s = min(waiting) + window_s
             for queue in parts:
                 if queue and queue[0][0] < end_s:
-                    self.queue = queue
-                    self._until(end_s)
-                    last_s = max(last_s, self._now)
+                    last_s = max(last_s, self.advance(queue, end_s))
             turn(end_s)
         self.queue, self._now = whole, last_s
+
+    def advance(self, part: list[Any], end_s: float) -> float:
+        """Lets happen what lies on one queue before `end_s`; the time of the last of it. `queue` stays this one."""
+        self.queue = part
+        self._until(end_s)
+        return self._now
 
     def step(self) -> None:
         """The next event.

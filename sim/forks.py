@@ -6,16 +6,20 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker, util
-from multiprocessing.context import ForkServerContext
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext, ForkServerContext
 from pathlib import Path
 from typing import Final
 
 LONGEST: Final = 64
 """Bytes that a folder for temporary files may have: a socket's path has 108 (104 on macOS), its name in there 33."""
 _SHORT: Final = Path("/tmp")
+# Libraries that start a thread a core in each of so many processes would only get in the way.
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def server(preloaded: list[str]) -> ForkServerContext:
@@ -32,6 +36,42 @@ def server(preloaded: list[str]) -> ForkServerContext:
     with _without_ctrl_c():
         forkserver.ensure_running()
     return context
+
+
+def workers(module: str) -> BaseContext:
+    """Where workers come from, one a core: forked from a server that begins to load `module` now, or each spawned."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    with _one_thread_each():
+        return server([module])
+
+
+def enlist(leash: Connection) -> None:
+    """Makes a worker leave Ctrl-C to its master, and end with it: when the other end of `leash` is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def follow() -> None:
+        try:
+            leash.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _find_room() -> None:

@@ -53,6 +53,16 @@ class Nobody(SelectPolicy):
         return ()
 
 
+class Clumsy(SelectPolicy):
+    """Breaks."""
+
+    example = "policy_kit:Clumsy"
+    kind: Literal["clumsy"]
+
+    def choose(self, selection: Selection) -> Collection[int]:
+        return [1 // 0]
+
+
 @cache
 def _prepared(path: Path, overrides: tuple[str, ...]) -> tuple[world.Prepared, Inference]:
     prepared = world.prepare(world.load(path, overrides))

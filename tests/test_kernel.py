@@ -12,6 +12,7 @@ from world_kit import small
 from brokers.memory import MemoryCarrier
 from sim import world
 from sim.clock import Clock
+from sim.ledger import messages
 from sim.link import KEPT, Delays, LinkModel, Stream
 from sim.nodes.express import Course
 from sim.rng import Grid
@@ -132,6 +133,17 @@ def test_a_sample_takes_the_usual_way_when_a_message_of_it_is_lost() -> None:
     assert calm[True] > 100 and not calm[False]
     assert lossy[True] > 100 and lossy[False] > 100
     assert not hasty, "the next sample would come too early"
+
+
+def test_losses_in_the_middle_of_a_window_do_not_write_what_is_not_known_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts take turns within a window: only its end settles the ledger, however full it is."""
+    monkeypatch.setattr(messages, "ROW_GROUP", 100)
+    overrides = ("sites=40", "samples=4", "links.cam->gw.loss=20 %", "mqtt.qos=0")
+    _, quick, _ = play_in(tmp_path / "quick", small("six_cameras", *overrides), None)
+    _, slow, _ = play_in(tmp_path / "slow", small("six_cameras", *overrides, NEVER), MemoryCarrier())
+    assert quick == slow
 
 
 def test_draws_are_the_same_alone_and_in_blocks() -> None:

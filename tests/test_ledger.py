@@ -1,12 +1,16 @@
 """The ledger: fates, conservation, and what ends up in the run folder."""
 
 import json
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sim.errors import InvariantError, SetupError
+from sim.ledger import messages, relay
 from sim.ledger import samples as stages
 from sim.ledger.faults import FaultLog
 from sim.ledger.folder import RunFolder
@@ -142,3 +146,45 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="cannot write the run folder"):
         RunFolder(tmp_path / "file", "one")
+
+
+def test_the_earlier_decision_counts_whichever_is_told_first() -> None:
+    for order in ([0, 1], [1, 0]):
+        book = SampleBook(1, 1)
+        book.open(0, 0, 2, 0.0)
+        for which in order:
+            book.decide(0, 0, ("cloud", "device")[which], which, 0.5, (0.2, 0.3)[which], 1)
+        entry = book.entry(0, 0)
+        assert (entry.exit, entry.predicted, entry.decided_s) == ("cloud", 0, 0.2)
+
+
+def test_rows_that_several_logs_hand_on_make_the_file_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small row groups; lanes that are in one log each; messages of one time; losses."""
+    monkeypatch.setattr(messages, "ROW_GROUP", 50)
+    monkeypatch.setattr(relay, "ROW_GROUP", 50)
+    monkeypatch.setattr(relay, "BATCH", 20)
+    random = np.random.default_rng(5)
+    lanes = [Lane(f"site-{n // 3}", f"cam.{n % 3}", "gw", "scores", "cam->gw") for n in range(12)]
+    whole, joint = MessageLog(tmp_path / "whole.parquet"), relay.JointLog(tmp_path / "joint.parquet", 2)
+    parts = [relay.RelayLog(first, partial(joint.add, shard), 2.0) for shard, first in enumerate((0, 6))]
+    for log, mine in ((whole, lanes), (joint, lanes), (parts[0], lanes[:6]), (parts[1], lanes[6:])):
+        assert [log.lane(lane) for lane in mine] == [lanes.index(lane) for lane in mine]
+    for second in range(30):
+        for lane in random.integers(0, 12, 40).tolist():
+            when_s, size = second + float(random.integers(0, 8)) / 8, (int(random.integers(1, 3)), 30, 104, 170)
+            for log in (whole, parts[lane // 6]):
+                code = log.code(lane, size) | 1 << 56 | second
+                if size[0] == 2:
+                    log.lost_code(float(second), code, ("loss", "queue")[lane % 2], "", 0.0, when_s)
+                else:
+                    log.sent_s.append(second)
+                    log.arrived_s.append(when_s)
+                    log.queued_s.append(0.25)
+                    log.codes.append(code)
+        for log in (whole, *parts, joint):
+            log.settle(joint.until_s if log is joint else second + 1.0)
+    for log in (*parts, joint, whole):
+        log.close()
+    assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "joint.parquet").read_bytes()
+    assert pq.ParquetFile(tmp_path / "joint.parquet").num_row_groups == 24
+    assert joint.totals() == whole.totals()

@@ -38,6 +38,13 @@ speed_option = click.option(
 @click.option("--mode", type=click.Choice(["virtual", "lockstep", "live"]), default="lockstep", show_default=True)
 @broker_option
 @speed_option
+@click.option(
+    "--shards",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that simulate the sites of a virtual run between them; the tables are the same.",
+)
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=RUNS, show_default=True)
 @click.option("--report", is_flag=True, help="Write the report beside the tables.")
 @format_option("text", "json")
@@ -48,6 +55,7 @@ def run(
     mode: Mode,
     broker: str,
     speed: float,
+    shards: int,
     out: Path,
     report: bool,
     output_format: str,
@@ -64,6 +72,7 @@ def run(
       fogfleet run scenarios/six_cameras.yaml --report
       fogfleet run fleet.yaml --set exits.local=0.6 --seed 3 --mode virtual
       fogfleet run fleet.yaml --mode live --speed 10
+      fogfleet run fleet.yaml --set sites=1000 --mode virtual --shards 2
     """
     if mode != "live" and speed != 1.0:
         raise click.UsageError("--speed is for live runs; add --mode live.")
@@ -76,6 +85,7 @@ def run(
             mode=mode,
             broker=broker,
             speed=speed,
+            shards=shards,
             out=out,
             argv=["fogfleet", *sys.argv[1:]],
             notice=show.notice,

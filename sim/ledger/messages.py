@@ -194,6 +194,7 @@ class MessageLog:
         if fault:
             self._odd[len(self.codes)] = 0, self._faults[fault]
         self._add(sent_s, arrived_s, attempts << 56 | self.code(lane, cost) | sample & _HALF, queued_s)
+        self.settle(arrived_s)
 
     def lost(
         self,
@@ -212,10 +213,12 @@ class MessageLog:
         `now_s` is when that is known; None: when it was sent.
         """
         code = attempts << 56 | self.code(lane, cost) | sample & _HALF
-        self.lost_code(sent_s, code, reason, fault, queued_s, sent_s if now_s is None else now_s)
+        known_s = sent_s if now_s is None else now_s
+        self.lost_code(sent_s, code, reason, fault, queued_s, known_s)
+        self.settle(known_s)
 
     def lost_code(self, sent_s: float, code: int, reason: str, fault: str, queued_s: float, now_s: float) -> None:
-        """As `lost`, of a message that has its code already."""
+        """As `lost`, of a message that has its code already; whoever calls this calls `settle` as well."""
         fate = self._fates[f"lost:{reason}"]
         self._odd[len(self.codes)] = fate, self._faults[fault] if fault else -1
         self._lost_s[len(self.codes)] = now_s
@@ -226,8 +229,6 @@ class MessageLog:
         self.arrived_s.append(arrived_s)
         self.codes.append(code)
         self.queued_s.append(queued_s)
-        if len(self.codes) >= ROW_GROUP:
-            self.settle(self._lost_s.get(len(self.codes) - 1, arrived_s))
 
     def settle(self, until_s: float) -> None:
         """Everything that happened before `until_s` has been added: writes as many whole row groups as there are.
@@ -244,17 +245,25 @@ class MessageLog:
 
     def _settle(self, until_s: float, least: int) -> None:
         rows = self._take()
-        if self._writer is None:
-            return
-        rows = Rows(*(np.concatenate(pair) for pair in zip(self._kept, rows, strict=True)))
-        rows = rows.at(np.argsort(rows.when_s, kind="stable"))
-        if not (np.diff(rows.when_s) > 0).all():
-            rows = rows.at(np.lexsort((self._lanes_of(rows), rows.when_s)))
+        if self._writer is not None:
+            self._put([rows], until_s, least)
+
+    def _put(self, parts: Iterable[Rows], until_s: float, least: int) -> None:
+        """Writes what is known to have happened before `until_s`, and keeps the rest."""
+        rows = self._in_order([self._kept, *parts])
         done, start = int(np.searchsorted(rows.when_s, until_s)), 0
         while done - start >= least:
             self._write(rows.at(slice(start, min(start + ROW_GROUP, done))))
             start = min(start + ROW_GROUP, done)
         self._kept = rows.at(slice(start, None))
+
+    def _in_order(self, parts: Iterable[Rows]) -> Rows:
+        """All rows by time and lane; those of one time on one lane stay as they were."""
+        rows = Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        rows = rows.at(np.argsort(rows.when_s, kind="stable"))
+        if (np.diff(rows.when_s) > 0).all():
+            return rows
+        return rows.at(np.lexsort((self._lanes_of(rows), rows.when_s)))
 
     def _take(self) -> Rows:
         """The buffered rows, counted; the buffers are empty then."""

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -139,9 +139,13 @@ class SampleBook:
         now_s: float,
         devices_used: int,
     ) -> bool:
-        """Records the decision of an exit; False where an earlier one already counts."""
+        """Records the decision of an exit; False where one that was not later already counts.
+
+        An earlier one may be told after a later one, where the parts of a fleet take turns.
+        """
         at = site * self._samples + sample
-        if self._exit[at]:
+        again = bool(self._exit[at])
+        if again and self._decided[at] <= now_s:
             return False
         if now_s < self._captured[at]:
             raise InvariantError(
@@ -150,17 +154,32 @@ class SampleBook:
         self._exit[at] = _EXITS.index(exit_name)
         self._predicted[at], self._entropy[at] = predicted, entropy
         self._decided[at], self._devices[at] = now_s, devices_used
-        self.decided(site, sample)
+        if not again:
+            self.decided(site, sample)
         return True
 
     def decided(self, site: int, sample: int) -> None:
-        """Called after a decision that counts; for books that tell somebody."""
+        """Called after the first decision of a sample; for books that tell somebody."""
 
     def cut(self, now_s: float) -> None:
         """The run ends early: samples that are due only after `now_s` never happen."""
         for at, captured_s in enumerate(self._captured):
             if captured_s > now_s:
                 self._opened[at] = False
+
+    def part(self, sites: range) -> tuple[bytes | bytearray | array[Any], ...]:
+        """What became of the samples of some sites without faults, for `put` in another process."""
+        place = slice(sites.start * self._samples, sites.stop * self._samples)
+        return tuple(column[place] for column in self._columns())
+
+    def put(self, sites: range, part: tuple[Any, ...]) -> None:
+        """Takes over what `part` gave."""
+        place = slice(sites.start * self._samples, sites.stop * self._samples)
+        for column, found in zip(self._columns(), part, strict=True):
+            column[place] = found
+
+    def _columns(self) -> tuple[Any, ...]:
+        return self._stage, self._exit, self._predicted, self._devices, self._decided, self._entropy
 
     def entry(self, site: int, sample: int) -> Sample:
         """One sample as it is now."""

@@ -13,11 +13,12 @@ from sim.wire import ABSENT, EXIT, FEATURES, RAW, Frame
 class Session:
     """One sample of one site at the cloud: how many messages each node below promised, and how many came."""
 
-    __slots__ = ("came", "deadline", "devices", "inputs", "promised", "raw", "sample", "site", "working")
+    __slots__ = ("came", "deadline", "devices", "inputs", "opened_s", "promised", "raw", "sample", "site", "working")
 
-    def __init__(self, site: int, sample: int) -> None:
+    def __init__(self, site: int, sample: int, opened_s: float) -> None:
         self.site = site
         self.sample = sample
+        self.opened_s = opened_s
         self.inputs: dict[int, bytes] = {}
         self.raw: dict[int, bytes] = {}
         self.came: dict[int, int] = {}
@@ -66,10 +67,10 @@ class Cloud(Node):
     def _add(self, key: tuple[int, int], message: Frame, src: Node) -> None:
         session = self._sessions.get(key)
         if session is None:
-            session = self._sessions[key] = Session(*key)
-            self.services.book.reach(*key, AT_CLOUD)
             clock = self.services.clock
-            session.deadline = clock.at(clock.now + self.wait_s, self._classify, session)
+            session = self._sessions[key] = Session(*key, clock.now)
+            self.services.book.reach(*key, AT_CLOUD)
+            session.deadline = clock.at(clock.now + self.wait_s, self._give_up, session)
         if session.working:
             return
         edge = self._has_edge and src.role == "gateway"
@@ -90,17 +91,29 @@ class Cloud(Node):
         came, promised = session.came, session.promised
         return len(came) == self._children and all(came[client] >= promised[client] for client in came)
 
+    def _give_up(self, session: Session) -> None:
+        """The deadline has passed."""
+        self._classify(session)
+
     def _classify(self, session: Session) -> None:
-        """All is there, or the deadline has passed: run the cloud section on what came."""
+        """All is there, or nobody waits for it any more: run the cloud section on what came."""
         if session.deadline is not None:
             session.deadline.cancel()
         services = self.services
         session.working = True
         flops = services.flops["cloud"] + len(session.raw) * services.flops["device"]
-        services.clock.at(self.reserve(services.clock.now, flops), self._judge, session)
+        self._work(session, flops)
+
+    def _work(self, session: Session, flops: float) -> None:
+        clock = self.services.clock
+        clock.at(self.reserve(clock.now, flops), self._judge, session)
+
+    def _is_over(self, session: Session) -> bool:
+        """Whether the sample has been decided elsewhere, or forgotten, before its verdict is here."""
+        return (session.site, session.sample) in self._closed
 
     def _judge(self, session: Session) -> None:
-        if (session.site, session.sample) in self._closed:
+        if self._is_over(session):
             return
         inference = self.services.inference
         for camera, raw in session.raw.items():

@@ -138,6 +138,10 @@ class Node:
         """The processor did what another one did at the same times."""
         self._busy_s, self._free_s = other._busy_s, other._free_s
 
+    def worked(self, busy_s: float) -> None:
+        """The processor was used for so long, in another process."""
+        self._busy_s = busy_s
+
     def stall(self, duration_s: float) -> None:
         """Keeps the processor from any further work for a time."""
         self._free_s = max(self._free_s, self.services.clock.now) + duration_s

@@ -29,9 +29,12 @@ class Parts:
         whole: keep everything in one part.
 
     Attributes:
+        first: the first site.
         queues: of every `GROUP` sites, in their order, and of the cloud and everything else.
         window_s: how far a part may be ahead of the others.
     """
+
+    first = 0
 
     def __init__(self, clock: Clock, sites: int, lanes: Iterable[Lane], *, whole: bool) -> None:
         links = {lane.link for lane in lanes if lane.src.site < 0}
@@ -46,4 +49,4 @@ class Parts:
 
     def number(self, site: int) -> int:
         """The part of a site; the cloud is site -1."""
-        return site // GROUP if site >= 0 and len(self.queues) > 1 else len(self.queues) - 1
+        return (site - self.first) // GROUP if site >= 0 and len(self.queues) > 1 else len(self.queues) - 1

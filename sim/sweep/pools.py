@@ -6,25 +6,17 @@ All three are one seam, `concurrent.futures.Executor`; a `Pool` says how to get 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from sim import forks
 from sim.errors import SetupError, UsageError
+from sim.forks import enlist, workers
 
 LOCAL: Final = "local"
 CONNECT_S: Final = 10
-# Workers are one process a core; libraries that start a thread a core in each of them would only get in the way.
-_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool(Protocol):
@@ -97,10 +89,7 @@ class Processes:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._context: BaseContext = multiprocessing.get_context("spawn")
-        if "forkserver" in multiprocessing.get_all_start_methods():
-            with _one_thread_each():
-                self._context = forks.server(["sim.sweep.work"])  # it loads while the points are being checked
+        self._context = workers("sim.sweep.work")
         self._executor: ProcessPoolExecutor | None = None
         self._leash: Connection | None = None
 
@@ -108,7 +97,7 @@ class Processes:
         if self._executor is None:
             held, self._leash = self._context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(
-                self.size, mp_context=self._context, initializer=_enlist, initargs=(held,)
+                self.size, mp_context=self._context, initializer=enlist, initargs=(held,)
             )
         return self._executor
 
@@ -121,34 +110,6 @@ class Processes:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
         self._leash = self._executor = None
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _enlist(leash: Connection) -> None:
-    """Makes a worker leave Ctrl-C to its master, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def follow() -> None:
-        try:
-            leash.recv_bytes()
-        except (EOFError, OSError):
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 class Dask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -69,16 +69,18 @@ class Fleet:
     lanes: list[Lane]
     standins: dict[tuple[int, str, str], StandIn]
 
-    def cameras(self) -> list[Camera]:
-        """The cameras of all sites."""
-        return [node for node in self.nodes if isinstance(node, Camera)]
+    def cameras(self, down: Collection[str] = ()) -> list[Camera]:
+        """The cameras of all sites, but for those of some names."""
+        return [node for node in self.nodes if isinstance(node, Camera) and node.name not in down]
 
 
 class Builder:
-    """Builds the fleet of one run."""
+    """Builds the fleet of one run, or some sites of it with a cloud of a class of their own."""
 
-    def __init__(self, plan: Plan, services: Services, run: str) -> None:
+    def __init__(self, plan: Plan, services: Services, run: str, cloud: type[Cloud] | None = None) -> None:
         self._plan = plan
+        self._cloud = cloud
+        self._client = 0
         self._scenario: Scenario = plan.scenario
         self._services = services
         self._run = run
@@ -86,20 +88,25 @@ class Builder:
         self._streams: dict[str, Stream] = {}
         self._models: dict[tuple[str, str], LinkModel] = {}
 
-    def build(self) -> Fleet:
-        """Creates the nodes of every site, then the cloud, then their ports and links."""
+    def build(self, sites: range | None = None) -> Fleet:
+        """Creates the nodes of every site (None: of all), then the cloud, then their ports and links."""
         plan = self._plan
+        whole = range(self._scenario.sites)
+        built = whole if sites is None else sites
+        below = len(plan.nodes) - 1
         roles = {
             node.name: index for role in ("camera", "gateway", "cloud") for index, node in enumerate(plan.role(role))
         }
-        sites = []
-        for site in range(self._scenario.sites):
+        self._client = built.start * below
+        groups = []
+        for site in built:
             members = {
                 node.name: self._node(node, site, roles[node.name]) for node in plan.nodes if node.role != "cloud"
             }
-            sites.append(members)
+            groups.append(members)
+        self._client = len(whole) * below
         cloud = self._node(plan.cloud, -1, 0)
-        for site, members in enumerate(sites):
+        for site, members in zip(built, groups, strict=True):
             self._wire_site(site, {**members, cloud.name: cloud})
         return self._fleet
 
@@ -115,10 +122,11 @@ class Builder:
             role=instance.role,
             site=site,
             index=index,
-            client=len(fleet.nodes),
+            client=self._client,
             profile=self._scenario.profile_of(instance.config),
         )
         fleet.nodes.append(node)
+        self._client += 1
         return node
 
     def _make(self, instance: NodeInstance, index: int) -> Callable[..., Node]:
@@ -138,7 +146,7 @@ class Builder:
         options = {"children": children, "has_edge": plan.has_edge, "wait_s": config.wait_s}
         if self._scenario.tenants:
             return partial(TenantCloud, **options)
-        return partial(HostCloud if moves else Cloud, **options)
+        return partial(self._cloud or (HostCloud if moves else Cloud), **options)
 
     def _wire_site(self, site: int, members: dict[str, Node]) -> None:
         name = site_name(site)

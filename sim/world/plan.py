@@ -150,6 +150,11 @@ class Plan:
         return tuple(self._channels())
 
     @cached_property
+    def lanes(self) -> int:
+        """How many lanes a site has, without detours."""
+        return sum(len(channel.dsts) for channel in self.channels)
+
+    @cached_property
     def detours(self) -> tuple[Detour, ...]:
         """What would be published around gateways that fail; nothing without a policy."""
         return tuple(detours(self)) if self.failover is not None else ()

@@ -25,7 +25,6 @@ from sim.nodes.camera import Camera
 from sim.nodes.express import Course, courses
 from sim.nodes.fabric import Fabric
 from sim.nodes.ferry import Ferry
-from sim.nodes.node import Services
 from sim.nodes.parts import Parts
 from sim.nodes.shortcut import Shortcut
 from sim.nodes.shutter import shutters
@@ -39,7 +38,7 @@ from sim.world.steering import Steering, steering
 from sim.world.telemetry import Telemetry
 from sim.world.tenancy import QuotaFabric, Tenancy, has_quotas
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
-from sim.world.wiring import check, forms, is_plain, open_samples, switch_off
+from sim.world.wiring import check, forms, is_plain, open_samples, services, switch_off
 
 FEW_COLLECTIONS: Final = (50_000, 20, 100)
 """Thresholds of the garbage collector during a run."""
@@ -138,16 +137,7 @@ def play(
     fault_log = FaultLog()
     try:
         fabric = _fabric(scenario, clock, carrier, log, live, watched=telemetry is not None)
-        services = Services(
-            clock,
-            fabric,
-            book,
-            inference,
-            prepared.picture,
-            scenario.exits.thresholds(),
-            dict(inference.flops),
-        )
-        fleet = Builder(prepared.plan, services, run).build()
+        fleet = Builder(prepared.plan, services(prepared, inference, clock, fabric, book), run).build()
         switch_off(fleet, scenario.down)
         open_samples(prepared, book)
         tenancy = _tenancy(prepared.plan, fleet, fabric)
@@ -156,13 +146,13 @@ def play(
         engine = faults.engine(prepared, fleet, fabric, clock, inference, fault_log, live=live is not None)
         if engine is not None:
             engine.start()
-        cameras = [camera for camera in fleet.cameras() if camera.name not in scenario.down]
+        cameras = fleet.cameras(down=scenario.down)
         whole = type(fabric) is not Shortcut or steered.acts or _choose(cameras)
         parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
         disturbed = engine is not None or live is not None
         unseen = not steered.acts and watch is None and telemetry is None
         express = courses(fabric, cameras, prepared.samples) if type(fabric) is Shortcut and unseen else []
-        _release(clock, parts, cameras, prepared.samples, express, disturbed=disturbed)
+        release(clock, parts, cameras, prepared.samples, express, disturbed=disturbed)
         if carrier is not None and isinstance(fabric, Ferry):
             carrier.leftovers(scenario.mqtt.patience_s)  # of what the nodes said of themselves
         if watch is not None:
@@ -274,7 +264,7 @@ def _choose(cameras: list[Camera]) -> bool:
     return any(type(camera) is not Camera for camera in cameras)
 
 
-def _release(
+def release(
     clock: Clock, parts: Parts, cameras: list[Camera], samples: int, express: list[Course], *, disturbed: bool
 ) -> None:
     """Starts the cameras: in step where nothing can make one of them late, otherwise each as a process."""

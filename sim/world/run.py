@@ -24,6 +24,8 @@ from sim.world import chargeback, expect, faults, result
 from sim.world.live import Live
 from sim.world.play import Outcome, play
 from sim.world.prepare import Prepared, Progress, prepare
+from sim.world.shards import Crew
+from sim.world.shards import check as check_shards
 from sim.world.telemetry import Snapshot, Telemetry
 from sim.world.wiring import is_plain
 
@@ -54,6 +56,7 @@ def simulate(
     progress: Progress | None = None,
     speed: float = 1.0,
     telemetry: Telemetry | None = None,
+    shards: int = 1,
 ) -> RunResult:
     """Runs a scenario and writes its run folder `out/<scenario>/<id>`.
 
@@ -69,13 +72,19 @@ def simulate(
         progress: told how far training and simulation are.
         speed: of a live run: its seconds for each wall second.
         telemetry: shows the run to other threads while it goes on.
+        shards: processes that a virtual run is spread over, no more than there are sites; the tables are the same.
 
     Raises:
+        UsageError: the fleet cannot be split over processes.
         FogFleetError: and the folder keeps its `.partial` name, as it does after Ctrl-C (which a live run turns into
             a result of exit code 130, with all tables of what had been due by then).
     """
     if mode != "virtual":
         check_choice(broker)
+    crew = None
+    if shards > 1:
+        check_shards(scenario, mode)
+        crew = Crew(shards)
     run_id = run_id or new_id()
     folder = RunFolder(out / scenario.name, run_id)
     record = describe(scenario, mode, speed, argv, run_id)
@@ -85,7 +94,7 @@ def simulate(
     if telemetry is not None:
         telemetry.publish(Snapshot(scenario.name, run_id, mode, "preparing", speed if mode == "live" else 1.0))
     try:
-        found = _simulate(scenario, mode, broker, folder, record, notice, progress, speed, telemetry)
+        found = _simulate(scenario, mode, broker, folder, record, notice, progress, speed, telemetry, crew)
         folder_path, status = found.folder, "interrupted" if found.exit_code == INTERRUPTED else "complete"
         return found
     except BaseException as error:
@@ -109,6 +118,7 @@ def _simulate(
     progress: Progress | None,
     speed: float,
     telemetry: Telemetry | None,
+    crew: Crew | None,
 ) -> RunResult:
     began = time.perf_counter()
     folder.log("preparing", scenario=scenario.name, seed=scenario.seed, mode=mode)
@@ -121,19 +131,18 @@ def _simulate(
     mqtt = scenario.mqtt
     with open_carrier(choice, version=mqtt.version, durable=mqtt.durable, notice=notice) as carrier:
         ready = time.perf_counter()
-        live = Live(speed) if mode == "live" else None
-        outcome = play(
-            prepared,
-            inference,
-            None if mode == "virtual" and is_plain(scenario) and telemetry is None else carrier,
-            folder.path / "messages.parquet",
-            record["id"][-8:],
-            progress,
-            live=live,
-            telemetry=telemetry,
-        )
-        if live is not None:
-            record["behind_s"] = round(live.behind_s, 3)
+        path, token = folder.path / "messages.parquet", record["id"][-8:]
+        if crew is not None:
+            outcome = crew.play(prepared, inference, path, token, progress)
+            record["shards"] = crew.shards(prepared.scenario.sites)
+        else:
+            bare = mode == "virtual" and is_plain(scenario) and telemetry is None
+            live = Live(speed) if mode == "live" else None
+            outcome = play(
+                prepared, inference, None if bare else carrier, path, token, progress, live=live, telemetry=telemetry
+            )
+            if live is not None:
+                record["behind_s"] = round(live.behind_s, 3)
         record["broker"] = {"name": carrier.name, "version": carrier.version, "protocol": carrier.protocol}
         record["outages"] = dict(outcome.outages)
         record["mqtt_bytes"] = result.broker_bytes(outcome, carrier.counters)

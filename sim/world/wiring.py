@@ -6,9 +6,13 @@ from collections.abc import Collection
 
 from brokers import framing
 from brokers.api import MQTT_5, MQTT_311
+from sim.clock import Clock
+from sim.ddnn import Inference
 from sim.ledger.messages import MessageLog, check_conservation
 from sim.ledger.samples import SampleBook
 from sim.meter import Framing
+from sim.nodes.fabric import Fabric
+from sim.nodes.node import Services
 from sim.scenario import Mqtt, Scenario
 from sim.world.fleet import Fleet
 from sim.world.prepare import Prepared
@@ -25,6 +29,12 @@ def is_plain(scenario: Scenario) -> bool:
     return not (scenario.faults or scenario.tenants or scenario.policies.retune is not None)
 
 
+def services(prepared: Prepared, inference: Inference, clock: Clock, fabric: Fabric, book: SampleBook) -> Services:
+    """What every node of a run is given."""
+    thresholds = prepared.scenario.exits.thresholds()
+    return Services(clock, fabric, book, inference, prepared.picture, thresholds, dict(inference.flops))
+
+
 def switch_off(fleet: Fleet, names: Collection[str]) -> None:
     """Takes nodes down from the start to the end, in every site."""
     for node in fleet.nodes:
@@ -32,11 +42,11 @@ def switch_off(fleet: Fleet, names: Collection[str]) -> None:
             node.up = False
 
 
-def open_samples(prepared: Prepared, book: SampleBook) -> None:
-    """Every sample of every site is due at the first camera's capture time."""
+def open_samples(prepared: Prepared, book: SampleBook, sites: range | None = None) -> None:
+    """Every sample of every site (None: of all) is due at the first camera's capture time."""
     period_s = prepared.period_s
     labels = prepared.dataset.labels.tolist()
-    for site in range(prepared.scenario.sites):
+    for site in range(prepared.scenario.sites) if sites is None else sites:
         for sample in range(prepared.samples):
             book.open(site, sample, labels[prepared.picture(site, sample)], sample * period_s)
 
