@@ -38,9 +38,11 @@ class _Paho(mqtt.Client):
         return self._connection
 
     def _mid_generate(self) -> int:
+        own, ours, mid = self._out_messages, self._connection.fast.unacknowledged, self._last_mid
         while True:
-            mid = super()._mid_generate()
-            if mid not in self._out_messages and mid not in self._connection.fast.unacknowledged:
+            mid = mid % _NO_LIMIT + 1
+            if mid not in ours and mid not in own:
+                self._last_mid = mid
                 return mid
 
 
@@ -123,7 +125,10 @@ class Connection(Wire):
         elif self.sock is not None:
             hub.counters.publishes_sent += 1
             self._out += frame
-            hub.loop.wrote(self.sock, self, len(frame))
+            loop = hub.loop
+            loop.pending += len(frame)
+            if self.sock not in loop.blocked:
+                loop.dirty[self] = self.sock
 
     def retain(self, topic: str, payload: bytes) -> None:
         """Publishes a retained message."""

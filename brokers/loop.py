@@ -28,11 +28,17 @@ class Driven(Protocol):
 
 
 class Loop:
-    """Knows which endpoints have output (dirty), which are blocked on it, and what came in."""
+    """Knows which endpoints have output, which are blocked on it, and what came in.
+
+    Attributes:
+        dirty: endpoints with collected output, and their sockets.
+        blocked: sockets that take no output now.
+        pending: bytes collected since the last flush.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._blocked: set[socket.socket] = set()
+        self.blocked: set[socket.socket] = set()
         self.dirty: dict[Driven, socket.socket] = {}
         self._owing: dict[Driven, socket.socket] = {}
         self.pending = 0
@@ -44,7 +50,7 @@ class Loop:
         """Watches a socket; one that is still connecting is blocked on output."""
         events = selectors.EVENT_READ
         if connecting:
-            self._blocked.add(sock)
+            self.blocked.add(sock)
             events |= selectors.EVENT_WRITE
         self._selector.register(sock, events, endpoint)
 
@@ -52,19 +58,19 @@ class Loop:
         """Forgets a socket."""
         self.dirty.pop(endpoint, None)
         self._owing.pop(endpoint, None)
-        self._blocked.discard(sock)
+        self.blocked.discard(sock)
         with contextlib.suppress(KeyError, ValueError):  # never registered, or closed by a failed TLS handshake
             self._selector.unregister(sock)
 
     def wrote(self, sock: socket.socket, endpoint: Driven, size: int) -> None:
         """An endpoint has collected `size` more bytes of output."""
         self.pending += size
-        if sock not in self._blocked:
+        if sock not in self.blocked:
             self.dirty[endpoint] = sock
 
     def owes(self, sock: socket.socket, endpoint: Driven) -> None:
         """An endpoint has collected output that nobody waits for: it goes with its next message, or when all goes."""
-        if sock not in self._blocked:
+        if sock not in self.blocked:
             self._owing[endpoint] = sock
 
     def urge(self, endpoint: Driven) -> None:
@@ -78,7 +84,7 @@ class Loop:
         dirty, self.dirty = self.dirty, {}
         for endpoint, sock in dirty.items():
             if not endpoint.flush() and sock.fileno() >= 0:
-                self._blocked.add(sock)
+                self.blocked.add(sock)
                 self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, endpoint)
 
     def poll(self, timeout_s: float) -> bool:
@@ -109,7 +115,7 @@ class Loop:
         sock = key.fileobj
         assert isinstance(sock, socket.socket)
         if endpoint.flush() and sock.fileno() >= 0:
-            self._blocked.discard(sock)
+            self.blocked.discard(sock)
             self._selector.modify(sock, selectors.EVENT_READ, endpoint)
 
 

@@ -143,7 +143,9 @@ class Wire(ABC):
                 self.end("the broker closed the connection")
                 return
             self.hub.counters.bytes_read += len(data)
-            self.take_in(data)
+            start = 0 if self._rest else self.skim(data, 0)
+            if start < len(data):
+                self.take_in(data[start:])
             if len(data) < _CHUNK and not isinstance(self.sock, ssl.SSLSocket):
                 return
 

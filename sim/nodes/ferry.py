@@ -17,7 +17,9 @@ from sim.nodes.lanes import Port
 from sim.nodes.shortcut import Shortcut, Way, arrivals
 from sim.wire import HEADER_BYTES, Frame, encode
 
-_Header = tuple[int, int, int, int, int, int, int]
+_Cargo = tuple[bytes, tuple[int, int, int, int, int, int, int]]
+"""The bytes of a message, and what their header says."""
+
 _frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
 
 
@@ -31,7 +33,7 @@ class Ferry(Shortcut):
         self.carrier = carrier
         self.qos = qos
         self._patience_s = patience_s
-        self._come = self._landing(arrivals(log))
+        self._come = arrivals(log, self._brings)
 
     def publish(
         self,
@@ -56,22 +58,15 @@ class Ferry(Shortcut):
         header = kind, dtype, flags, origin, expected, sample, sequence
         self._send(parcel, kind, sample, origin, (frame, header), to)
 
-    def _waste(self, way: Way, cargo: tuple[bytes, _Header]) -> None:
+    def _waste(self, way: Way, cargo: _Cargo) -> None:
         lane = way.lane
         self.carrier.discard(lane.dst.client, lane.topic, cargo[0])
 
-    def _landing(self, arrive: Callable[[tuple[Any, ...]], None]) -> Callable[[tuple[Any, ...]], None]:
-        """What happens when a message should have come to its receiver."""
-        take, lost_code, patience_s = self.carrier.take, self.log.lost_code, self._patience_s
-
-        def come(entry: tuple[Any, ...]) -> None:
-            now_s, rank, number, itself, way, (frame, header), sent_s, code, queued_s = entry
-            brought = take(way.dst.client, way.lane.topic, frame, patience_s)
-            if brought is None:
-                self.divergences += 1
-                lost_code(sent_s, code, "divergence", "", queued_s, now_s)
-                return
-            message = _frame(Frame, (*header, brought[HEADER_BYTES:]))
-            arrive((now_s, rank, number, itself, way, message, sent_s, code, queued_s))
-
-        return come
+    def _brings(self, way: Way, cargo: _Cargo) -> Frame | None:
+        """What the carrier has brought; a message that should have come and has not is a divergence."""
+        frame, header = cargo
+        brought = self.carrier.take(way.dst.client, way.lane.topic, frame, self._patience_s)
+        if brought is None:
+            self.divergences += 1
+            return None
+        return _frame(Frame, (*header, brought[HEADER_BYTES:]))

@@ -229,15 +229,19 @@ class Shortcut(Fabric):
         return parcel
 
 
-def arrivals(log: MessageLog) -> Callable[[tuple[Any, ...]], None]:
-    """What happens when a message comes to its receiver."""
+def arrivals(
+    log: MessageLog, brings: Callable[[Way, Any], Frame | None] | None = None
+) -> Callable[[tuple[Any, ...]], None]:
+    """What happens when a message comes to its receiver; `brings` gives what a carrier has brought, or None."""
     sent, arrived, queued, add = log.sent_s.append, log.arrived_s.append, log.queued_s.append, log.codes.append
 
     def come(entry: tuple[Any, ...]) -> None:
         now_s, _, _, _, way, frame, sent_s, code, queued_s = entry
         dst = way.dst
-        if not dst.up:
-            log.lost_code(sent_s, code, "node-down", "", queued_s, now_s)
+        if brings is not None:
+            frame = brings(way, frame)
+        if frame is None or not dst.up:
+            log.lost_code(sent_s, code, "divergence" if frame is None else "node-down", "", queued_s, now_s)
             return
         sent(sent_s)
         arrived(now_s)

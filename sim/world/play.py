@@ -155,6 +155,7 @@ def play(
         release(clock, parts, cameras, prepared.samples, express, disturbed=disturbed)
         if carrier is not None and isinstance(fabric, Ferry):
             carrier.leftovers(scenario.mqtt.patience_s)  # of what the nodes said of themselves
+        gc.collect(0)  # the fleet is there to stay: the first collection within the run need not look at it
         if watch is not None:
             watch(clock, fleet)
         if progress is not None:
