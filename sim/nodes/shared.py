@@ -8,36 +8,47 @@ its own sites alone, says what is ready and when, is told the same by the others
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Sequence
-from heapq import heappush
+from heapq import heappop, heappush
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from sim.nodes.cloud import Cloud, Session
 
 FIELDS: Final = 3
-"""Numbers of one sample that is ready: since when, when it was opened if nobody waits for it any more, operations."""
+"""Numbers of one sample that is ready: since when, when it was opened if it was given up, operations."""
+
+
+class _Queued(NamedTuple):
+    """A sample that is ready here; `presses`: it was given up, so that nodes below may not be done with it."""
+
+    session: Session
+    ready_s: float
+    presses: bool
 
 
 class SharedCloud(Cloud):
     """A cloud that is told when it is its samples' turn.
 
-    Between a window's messages and its verdicts a message may have closed a sample that was decided before that: such a
-    message counts only if it came before the verdict.
+    Verdicts are given when all messages of their time have come, and some that came later: a message that closes a
+    sample counts only if it came before the verdict.
 
     Attributes:
-        verdicts: the queue that verdicts are put on.
+        verdicts: the queue that they are put on.
     """
 
-    __slots__ = ("_given_up_s", "_left_s", "_queued", "_ready", "verdicts")
+    __slots__ = ("_given_up_s", "_left_s", "_pool", "_pressing", "_queued", "_ready", "verdicts")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verdicts: list[Any] = []
         self._ready = array("d")
-        self._queued: list[Session] = []
+        self._queued: deque[_Queued] = deque()
+        self._pool = np.zeros((FIELDS + 1, 0))
+        self._pressing: list[float] = []
         self._left_s: dict[tuple[int, int], float] = {}
         self._given_up_s = inf
 
@@ -46,22 +57,53 @@ class SharedCloud(Cloud):
         ready, self._ready = self._ready, array("d")
         return ready
 
-    def take_turns(self, ready: Sequence[array[float]], own: int) -> None:
-        """Queues what has become ready everywhere, and puts the verdicts on what is ready here on the clock.
+    def waiting(self) -> int:
+        """Samples that are ready here, but without a verdict."""
+        return len(self._queued) + len(self.verdicts)
+
+    def decides_from(self) -> float:
+        """No verdict on what is ready here will be given before this time."""
+        soonest_s = self._queued[0].ready_s if self._queued else inf
+        return min(soonest_s, self.verdicts[0][0]) if self.verdicts else soonest_s
+
+    def presses_from(self, from_s: float) -> float:
+        """No verdict on a sample that is given up comes before this time, if no message comes before `from_s`."""
+        while self._pressing and self._pressing[0] < (self.verdicts[0][0] if self.verdicts else inf):
+            heappop(self._pressing)
+        queued_s = next((queued.ready_s for queued in self._queued if queued.presses), inf)
+        soonest_s = min(queued_s, self._pressing[0]) if self._pressing else queued_s
+        opened_s = next((session.opened_s for session in self._sessions.values() if not session.working), inf)
+        return min(soonest_s, min(opened_s, from_s) + self.wait_s)
+
+    def take_turns(self, ready: Sequence[array[float]], own: int, until_s: float) -> None:
+        """Queues what has become ready everywhere, and puts the verdicts on what is ready here on their queue.
 
         Args:
             ready: of every process, in the order of their sites.
             own: place of this process among them.
+            until_s: everything is known that became ready before.
         """
-        ready_s, given_up_s, flops = np.array([number for part in ready for number in part]).reshape(-1, FIELDS).T
-        first = sum(len(part) for part in ready[:own]) // FIELDS
-        order = np.lexsort((given_up_s, ready_s))
+        if any(ready):
+            new = [np.array(part).reshape(-1, FIELDS) for part in ready]
+            whose = np.repeat(np.arange(len(ready), dtype=float), [len(part) for part in new])
+            self._pool = np.c_[self._pool, np.vstack([np.concatenate(new).T, whose])]
+        if not self._pool.size:
+            return
+        ready_s, given_up_s, _, whose = self._pool
         # As events of one time on one clock: deadlines first, as they were set; then messages, by site.
-        done_s = {place: self.reserve(when_s, work) for place, when_s, work in _rows(order, ready_s, flops)}
-        clock, queued = self.services.clock, self._queued
-        self._queued = []
-        for place, session in enumerate(queued, first):
-            heappush(self.verdicts, (done_s[place], clock.NORMAL, clock.number(), _judge, self, session))
+        order = np.lexsort((whose, given_up_s, ready_s))
+        order = order[: np.searchsorted(ready_s[order], until_s)]
+        for when_s, _, flops, process in self._pool[:, order].T.tolist():
+            done_s = self.reserve(when_s, flops)
+            if process == own:
+                self._appoint(self._queued.popleft(), done_s)
+        self._pool = np.delete(self._pool, order, axis=1)
+
+    def _appoint(self, queued: _Queued, done_s: float) -> None:
+        clock = self.services.clock
+        heappush(self.verdicts, (done_s, clock.NORMAL, clock.number(), _judge, self, queued.session))
+        if queued.presses:
+            heappush(self._pressing, done_s)
 
     def _give_up(self, session: Session) -> None:
         self._given_up_s = session.opened_s
@@ -69,8 +111,9 @@ class SharedCloud(Cloud):
         self._given_up_s = inf
 
     def _work(self, session: Session, flops: float) -> None:
-        self._ready.extend((self.services.clock.now, self._given_up_s, flops))
-        self._queued.append(session)
+        now_s, given_up_s = self.services.clock.now, self._given_up_s
+        self._ready.extend((now_s, given_up_s, flops))
+        self._queued.append(_Queued(session, now_s, given_up_s < inf))
 
     def _close(self, session: Session) -> None:
         if session.working:
@@ -86,7 +129,3 @@ class SharedCloud(Cloud):
 def _judge(entry: tuple[Any, ...]) -> None:
     cloud, session = entry[4:]
     cloud._judge(session)
-
-
-def _rows(order: np.ndarray, *columns: np.ndarray) -> zip[tuple[Any, ...]]:
-    return zip(order.tolist(), *(column[order].tolist() for column in columns), strict=True)

@@ -26,7 +26,7 @@ from sim.world.play import few_collections, release
 from sim.world.prepare import Prepared, build
 from sim.world.shards.gather import Share, shared
 from sim.world.shards.peers import PeerGoneError, Peers
-from sim.world.shards.windows import Windows, run_out
+from sim.world.shards.windows import Rounds, Windows
 from sim.world.wiring import forms, open_samples, services, switch_off
 
 
@@ -92,7 +92,8 @@ def _simulate(job: Job, place: Place, hand_on: Callable[[Batch], object]) -> Sha
     release(clock, windows, cameras, prepared.samples, express, disturbed=False)
     cloud = fleet.nodes[-1]
     assert isinstance(cloud, SharedCloud)
-    virtual_s = run_out(clock, windows, cloud, Peers(place.links), place.number, log.settle)
+    rounds = Rounds(clock, windows, cloud, Peers(place.links), place.number)
+    rounds.run(log.settle)
     log.close()
     fabric.settle()
-    return shared(fleet, book, sites, fabric.overheard_bytes, virtual_s)
+    return shared(fleet, book, sites, fabric.overheard_bytes, rounds.last_s)
