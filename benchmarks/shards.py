@@ -21,7 +21,7 @@ from sim.world.play import Outcome, play
 from sim.world.shards import Crew
 
 SCENARIO: Final = Path("scenarios/six_cameras.yaml")
-SITES, SAMPLES, SHARDS, ROUNDS = 1000, 100, 2, 5
+SITES, SAMPLES, SHARDS, ROUNDS = 1000, 171, 2, 5
 
 
 def rows() -> Iterator[Row]:

@@ -63,11 +63,12 @@ class Blocks(Generic[Row]):
         rows: the rows at hand, by `word`.
     """
 
-    __slots__ = ("_blocks", "_span", "grid", "rows", "sites")
+    __slots__ = ("_blocks", "_span", "first", "grid", "rows", "sites")
 
-    def __init__(self, grid: Grid, sites: int) -> None:
+    def __init__(self, grid: Grid, sites: int, first: int) -> None:
         self.grid = grid
         self.sites = sites
+        self.first = first
         self.rows: dict[int, Row] = {}
         self._span = max(1, BLOCK // sites)
         self._blocks: dict[tuple[int, int], deque[range]] = {}
@@ -84,7 +85,7 @@ class Blocks(Generic[Row]):
         return row
 
     def _add(self, kind: int, samples: range, origin: int, blocks: deque[range]) -> None:
-        rows = self._rows(*self.grid.block(self.sites, kind, samples, origin))
+        rows = self._rows(*self.grid.block(self.sites, kind, samples, origin, self.first))
         self.rows.update(zip((word(kind, sample, origin) for sample in samples), rows, strict=True))
         blocks.append(samples)
         if len(blocks) > KEPT:
@@ -106,12 +107,13 @@ class Stream(Blocks[tuple[list[float], list[float]]]):
     Args:
         name: stable and without the site, e.g. `cam.3->gw`.
         sites: links that share the stream.
+        first: the site of the first of them; below, sites are counted from it.
     """
 
     __slots__ = ()
 
-    def __init__(self, seed: int, name: str, sites: int = 1) -> None:
-        super().__init__(Grid(seed, "link", name), sites)
+    def __init__(self, seed: int, name: str, sites: int = 1, first: int = 0) -> None:
+        super().__init__(Grid(seed, "link", name), sites, first)
 
     def pair(self, site: int, kind: int, sample: int, origin: int, attempt: int) -> tuple[float, float]:
         """Two numbers in [0, 1): against the loss rate, and within the jitter."""
@@ -119,7 +121,7 @@ class Stream(Blocks[tuple[list[float], list[float]]]):
             row = self.row(kind, sample, origin)
             if row is not None:
                 return row[0][site], row[1][site]
-        return self.grid.pair(site, kind, sample, origin, attempt)
+        return self.grid.pair(self.first + site, kind, sample, origin, attempt)
 
     def _rows(self, lost: Array, jitter: Array) -> Iterable[tuple[list[float], list[float]]]:
         return zip(lost.tolist(), jitter.tolist(), strict=True)
@@ -139,7 +141,7 @@ class Delays(Blocks[list[float]]):
     __slots__ = ("_model",)
 
     def __init__(self, stream: Stream, model: LinkModel) -> None:
-        super().__init__(stream.grid, stream.sites)
+        super().__init__(stream.grid, stream.sites, stream.first)
         self._model = model
 
     def at(self, site: int, kind: int, sample: int, origin: int) -> float:
@@ -147,7 +149,7 @@ class Delays(Blocks[list[float]]):
         row = self.row(kind, sample, origin)
         if row is not None:
             return row[site]
-        lost, jitter = self.grid.pair(site, kind, sample, origin, 0)
+        lost, jitter = self.grid.pair(self.first + site, kind, sample, origin, 0)
         return LOST if lost < self._model.loss else delay_s(self._model, jitter)
 
     def _rows(self, lost: Array, jitter: Array) -> Iterable[list[float]]:

@@ -79,11 +79,11 @@ class Grid:
         second = _mix((first + _GOLDEN) & _ALL)
         return (first >> 11) * _SCALE, (second >> 11) * _SCALE
 
-    def block(self, sites: int, kind: int, samples: range, origin: int) -> tuple[Array, Array]:
-        """The numbers of the first attempts of many samples at all sites, each `(samples, sites)`."""
+    def block(self, sites: int, kind: int, samples: range, origin: int, first: int = 0) -> tuple[Array, Array]:
+        """The numbers of the first attempts of many samples at sites from `first` on, each `(samples, sites)`."""
         one, two = (np.uint64(part) for part in self._key)
         rows = (np.arange(samples.start, samples.stop).astype(np.uint64) & np.uint64(_HALF)) << np.uint64(32)
-        words = rows[:, None] | np.arange(sites, dtype=np.uint64)
+        words = rows[:, None] | (np.arange(sites, dtype=np.uint64) + np.uint64(first))
         first = _mix_all((_mix_all(words ^ one) ^ np.uint64(_word(kind, origin, 0))) + two)
         second = _mix_all(first + np.uint64(_GOLDEN))
         return _unit(first), _unit(second)

@@ -152,6 +152,8 @@ def test_draws_are_the_same_alone_and_in_blocks() -> None:
     for sample in range(90, 97):
         for site in range(5):
             assert grid.pair(site, 2, sample, 4, 0) == (lost[sample - 90, site], jitter[sample - 90, site])
+    some, _ = grid.block(2, 2, range(90, 97), 4, first=3)
+    assert (some == lost[:, 3:]).all()
     numbers = [grid.pair(site, kind, 7, 1, attempt) for site in (0, 1) for kind in (1, 2) for attempt in (0, 1)]
     assert len({number for pair in numbers for number in pair}) == 16, "each counter changes both numbers"
 

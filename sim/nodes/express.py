@@ -172,13 +172,14 @@ class Stage:
 class Course:
     """What samples do below the gateway of one site; `cameras` are those below it that are up."""
 
-    __slots__ = ("_disturbed", "_stages", "_taken", "_terms", "_up", "cameras", "gateway")
+    __slots__ = ("_disturbed", "_place", "_stages", "_taken", "_terms", "_up", "cameras", "gateway")
 
     def __init__(self, terms: Terms, gateway: Gateway, cameras: Sequence[Camera]) -> None:
         self.gateway = gateway
         self.cameras = cameras
         self._terms = terms
         self._stages: tuple[Stage, Stage, Stage] | None = None
+        self._place = cameras[0].port(SCORES).lanes[0].link.site
         self._disturbed = False
         self._taken = self._up = 0
 
@@ -189,7 +190,7 @@ class Course:
         if drawn is None or (self._disturbed and not self._is_quiet(now_s)):
             self._disturbed = True
             return False
-        delays_s = drawn[gateway.site]
+        delays_s = drawn[self._place]
         if min(delays_s[0]) < 0.0 or min(delays_s[1]) < 0.0 or min(delays_s[2]) < 0.0:
             self._disturbed = True
             return False

@@ -81,6 +81,7 @@ class Builder:
         self._plan = plan
         self._cloud = cloud
         self._client = 0
+        self._sites = range(0)
         self._scenario: Scenario = plan.scenario
         self._services = services
         self._run = run
@@ -93,7 +94,7 @@ class Builder:
         plan = self._plan
         whole = range(self._scenario.sites)
         built = whole if sites is None else sites
-        below = len(plan.nodes) - 1
+        below, self._sites = len(plan.nodes) - 1, built
         roles = {
             node.name: index for role in ("camera", "gateway", "cloud") for index, node in enumerate(plan.role(role))
         }
@@ -187,7 +188,7 @@ class Builder:
                 attempts=MAX_ATTEMPTS if scenario.mqtt.qos else 1,
                 retry_s=scenario.mqtt.retry_s,
                 stream=self._stream(name),
-                site=site,
+                site=site - self._sites.start,
             )
         return link
 
@@ -203,5 +204,5 @@ class Builder:
     def _stream(self, name: str) -> Stream:
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = Stream(self._scenario.seed, name, self._scenario.sites)
+            stream = self._streams[name] = Stream(self._scenario.seed, name, len(self._sites), self._sites.start)
         return stream
