@@ -83,10 +83,10 @@ class Grid:
         """The numbers of the first attempts of many samples at sites from `first` on, each `(samples, sites)`."""
         one, two = (np.uint64(part) for part in self._key)
         rows = (np.arange(samples.start, samples.stop).astype(np.uint64) & np.uint64(_HALF)) << np.uint64(32)
-        words = rows[:, None] | (np.arange(sites, dtype=np.uint64) + np.uint64(first))
-        first = _mix_all((_mix_all(words ^ one) ^ np.uint64(_word(kind, origin, 0))) + two)
-        second = _mix_all(first + np.uint64(_GOLDEN))
-        return _unit(first), _unit(second)
+        words = rows[:, None] | np.arange(first, first + sites, dtype=np.uint64)
+        lost = _mix_all((_mix_all(words ^ one) ^ np.uint64(_word(kind, origin, 0))) + two)
+        jitter = _mix_all(lost + np.uint64(_GOLDEN))
+        return _unit(lost), _unit(jitter)
 
 
 def _word(kind: int, origin: int, attempt: int) -> int:
