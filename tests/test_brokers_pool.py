@@ -177,6 +177,29 @@ def test_the_broker_s_receive_maximum_is_respected(qos: int) -> None:
         pool.close()
 
 
+@pytest.mark.parametrize("persistent", [False, True], ids=["passing", "persistent"])
+def test_acknowledgements_go_with_the_next_message_or_when_all_goes(
+    server: mosquitto.Server, *, persistent: bool
+) -> None:
+    identities = fleet(2)
+    pool = Pool(server.url, persistent=persistent)
+    pool.connect(identities)
+    receiver = pool._connections[1]
+    for there, back in ((b"one", b"two"), (b"three", b"four")):
+        pool.publish(0, inbox(identities[1]), there, 1)
+        assert pool.take(1, inbox(identities[1]), there, WAIT_S) == there
+        assert len(receiver._out) == 4  # a PUBACK, which must not wait where it would be missed
+        assert (receiver in pool._loop.dirty) == persistent
+        pool.publish(1, inbox(identities[0]), back, 1)
+        assert pool.take(0, inbox(identities[0]), back, WAIT_S) == back
+        assert not receiver._out
+    assert len(pool._connections[0]._out) == 4
+    assert pool.leftovers(WAIT_S) == 0
+    assert not pool._connections[0]._out
+    assert pool.in_flight() == 0
+    pool.close()
+
+
 # -- what is refused
 
 ACL = "topic write allowed/#\ntopic read allowed/#\ntopic read +/+/in\ntopic readwrite +/+/status\n"
