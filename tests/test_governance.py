@@ -6,6 +6,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from brokers_kit import needs_mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
 from policy_kit import Fleet, decisions, samples, small
 from world_kit import digest, record, table
@@ -14,7 +15,7 @@ from analysis import governance_chapter, load
 from brokers.api import Identity
 from brokers.choose import open_carrier
 from sim import world
-from sim.errors import ScenarioError, UsageError
+from sim.errors import ScenarioError
 from sim.scenario import Scenario
 from sim.world.chargeback import bills
 from sim.world.lifecycle import LIFECYCLE
@@ -170,6 +171,24 @@ def test_a_bandwidth_quota_is_kept_in_every_window(tmp_path: Path) -> None:
     assert runs[0].summary["tenants"]["city"]["refused_bandwidth"] == (rows.fate == "lost:quota").sum()
 
 
+@needs_mosquitto
+def test_live_runs_keep_quotas_too(tmp_path: Path) -> None:
+    quota = "{bytes: 400, per: 4 s, storage: 700}"
+    wanted = _two_sites(tmp_path, "samples=12", "exits.local=0.4", "nodes.gw.wait=1 min").scenario(
+        f"tenants={{city: {{sites: [0], quota: {quota}}}, police: {{sites: [1]}}}}"
+    )
+    run = world.simulate(wanted, mode="live", broker="mosquitto", speed=20.0, out=tmp_path)
+    rows = table(run.folder, "messages")
+    city = rows[(rows.site == "site-0") & rows.kind.isin(["scores", "features"])]
+    sent = city[city.fate != "lost:quota"]
+    spent = (sent.payload_bytes + sent.header_bytes).groupby(sent.sent_s // 4).sum()
+    assert 0 < spent.max() <= 400
+    refused = rows.fate.isin(["lost:quota", "lost:quota-storage"])
+    assert refused.any() and set(rows[refused].site) == {"site-0"}
+    assert run.summary["tenants"]["city"]["refused_bandwidth"] == (rows.fate == "lost:quota").sum() > 0
+    assert run.summary["tenants"]["police"]["refused_bandwidth"] == 0
+
+
 @pytest.mark.parametrize(
     ("block", "told"),
     [
@@ -191,8 +210,6 @@ def test_a_shared_fleet_sweeps(tmp_path: Path) -> None:
     prepared = world.prepare(wanted)
     figures = world.rehearse(prepared, prepared.network.inference(prepared.dataset), {})
     assert figures["tenants"]["city"]["refused_bandwidth"] > 0
-    with pytest.raises(UsageError, match="not enforced in live"):
-        world.simulate(wanted, mode="live", out=tmp_path)
 
 
 def test_the_report_tells_who_answered_how_thresholds_moved_and_who_pays(tmp_path: Path) -> None:

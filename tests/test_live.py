@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from brokers_kit import needs_mosquitto
+from policy_kit import small as policy_fleet
 from world_kit import digest, record, small, table
 
 from brokers import mosquitto
@@ -142,6 +143,44 @@ def test_a_virtual_run_can_be_watched_and_decides_the_same(tmp_path: Path) -> No
     assert seen[-1].decided == watched.summary["samples"]["decided"], "the last one knows how it ended"
     with pytest.raises(UsageError, match="live"):
         telemetry.inject({"kind": "crash", "target": "cam.3"})
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("policy", ["{kind: least-loaded, after: 400 ms}", "none"])
+def test_a_gateway_that_fails_is_stood_in_for(tmp_path: Path, policy: str) -> None:
+    crash = {"kind": "crash", "target": "gw.0", "at": "4800 ms", "for": "8 s"}  # samples 5 to 12
+    fleet = policy_fleet(tmp_path, "nodes.gw.count=2", "samples=16", "down=[cam.2]", "nodes.gw.wait=1 s")
+    plain = {**fleet.scenario(f"policies.failover={policy}").to_json(), "faults": [crash]}
+    telemetry, uplinks = world.Telemetry(every_s=0.0), set[str | None]()
+    telemetry.subscribe(lambda seen: uplinks.update(node.uplink for node in seen.nodes if node.node == "cam.0"))
+    run = live(world.build(plain, fleet.path), tmp_path, speed=8.0, telemetry=telemetry)
+    decisions, events = table(run.folder, "decisions"), table(run.folder, "events")
+    dropped = decisions[decisions["exit"].isna()]
+    if policy == "none":
+        assert list(dropped["sample"]) == list(range(5, 13)) and uplinks == {"site-0/gw.0"}
+        return
+    assert list(dropped["sample"]) == [5], "captured before anybody had noticed"
+    assert set(events["event"]) >= {"failover", "camera-moved", "failback"}
+    moved = events[events["event"] == "failover"].iloc[0]
+    assert (moved["was"], moved["becomes"]) == ("gw.0", "gw.1") and 5.2 <= moved["at_s"] < 6
+    assert uplinks == {"site-0/gw.0", "site-0/gw.1"}, "whoever looks on sees where a camera sends"
+    assert run.summary["failovers"]["took_s"] < 1
+
+
+@needs_mosquitto
+@pytest.mark.parametrize(
+    ("start", "policy"),
+    [("0", "{kind: byte-budget, bytes: 30, every: 4 s}"), ("0", "{kind: accuracy-floor, accuracy: 80 %, every: 4 s}")],
+)
+def test_thresholds_move_as_in_virtual_time(tmp_path: Path, start: str, policy: str) -> None:
+    fleet = policy_fleet(tmp_path, "samples=22", "nodes.gw.wait=1 min", "nodes.cloud.wait=1 min")
+    wanted = fleet.scenario(f"exits.local={start}", f"policies.retune={policy}")
+    runs = [world.simulate(wanted, mode="virtual", out=tmp_path), live(wanted, tmp_path)]
+    moves = [table(run.folder, "events").query("event == 'retune'") for run in runs]
+    assert len(moves[0]) >= 1
+    what = ["at_s", "node", "was", "becomes"]
+    pd.testing.assert_frame_equal(moves[0][what], moves[1][what])
+    assert runs[0].summary["retunes"] == runs[1].summary["retunes"]
 
 
 @needs_mosquitto

@@ -16,7 +16,6 @@ from brokers.api import Carrier
 from brokers.shared import Shared
 from sim.clock import Clock
 from sim.ddnn import Inference
-from sim.errors import UsageError
 from sim.faults import Engine
 from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog
@@ -36,7 +35,7 @@ from sim.world.plan import Plan
 from sim.world.prepare import Prepared, Progress
 from sim.world.steering import Steering, steering
 from sim.world.telemetry import Telemetry
-from sim.world.tenancy import QuotaFabric, Tenancy, has_quotas
+from sim.world.tenancy import LiveQuotaFabric, QuotaFabric, Tenancy
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
 from sim.world.wiring import check, forms, is_plain, open_samples, services, switch_off
 
@@ -215,11 +214,10 @@ def _tenancy(plan: Plan, fleet: Fleet, fabric: Fabric) -> Tenancy | None:
 def _fabric(
     scenario: Scenario, clock: Clock, carrier: Carrier | None, log: MessageLog, live: Live | None, *, watched: bool
 ) -> Fabric:
-    mqtt, quotas = scenario.mqtt, has_quotas(scenario)
+    mqtt = scenario.mqtt
     if live is not None:
-        if quotas:
-            raise UsageError("quotas of tenants are not enforced in live runs; remove them, or run in lockstep")
-        return live.fabric(log, forms(mqtt), mqtt.qos, mqtt.patience_s)
+        kind = LiveQuotaFabric if scenario.tenants else LiveFabric
+        return live.fabric(log, forms(mqtt), mqtt.qos, mqtt.patience_s, kind)
     if carrier is None:
         return Shortcut(clock, log, forms(mqtt))
     make = QuotaFabric if scenario.tenants else Ferry if is_plain(scenario) and not watched else Fabric

@@ -24,7 +24,7 @@ class NodeView:
 
     Attributes:
         name: with its site, e.g. `site-0/cam.3`; the cloud is `cloud`.
-        uplink: the node that it sends to, by such a name; None for the cloud.
+        uplink: the node that it sends to now, by such a name; None for the cloud.
         state: `active`, `degraded` (a fault is on it), `failed` (down), `retired` (the run is over).
         faults: ids of the faults in force on it.
     """

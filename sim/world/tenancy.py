@@ -17,7 +17,8 @@ from sim.nodes.fabric import Fabric
 from sim.nodes.lanes import Message, Port
 from sim.nodes.node import Node
 from sim.nodes.standin import HostCloud
-from sim.scenario import Scenario, Tenant
+from sim.scenario import Tenant
+from sim.world.live.fabric import LiveFabric
 from sim.world.plan import Plan
 
 if TYPE_CHECKING:
@@ -119,12 +120,6 @@ class Tenancy:
                 self.cloud_s[meter.name] += share_s
 
 
-def has_quotas(scenario: Scenario) -> bool:
-    """Whether anything can be refused."""
-    quotas = [tenant.quota for tenant in scenario.tenants.values()]
-    return any((quota.bytes, quota.compute_s, quota.storage) != (None, None, None) for quota in quotas)
-
-
 def _has(tenant: Tenant, site: int, group: str) -> bool:
     at_site = tenant.sites is None or site in tenant.sites
     return site >= 0 and at_site and (tenant.groups is None or group in tenant.groups)
@@ -191,3 +186,7 @@ class QuotaFabric(Fabric):
                 self.lose(message, reason)
                 return
         super().deliver(message, parsed)
+
+
+class LiveQuotaFabric(QuotaFabric, LiveFabric):
+    """The same in wall-clock time."""

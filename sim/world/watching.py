@@ -15,6 +15,7 @@ from sim.ledger.samples import SampleBook
 from sim.link import Link
 from sim.nodes.lanes import Lane
 from sim.nodes.node import Node
+from sim.nodes.standin import Moves
 from sim.scenario import Fault
 from sim.scenario.document import dotted
 from sim.scenario.faults import read_faults
@@ -88,6 +89,7 @@ class Watcher:
         self._each = prepared.samples
         self._sites = prepared.scenario.sites
         self._uplinks = {node.name: node.uplink for node in prepared.plan.nodes}
+        self._by_client = {node.client: full_name(node) for node in fleet.nodes}
         self._flows = _flows(fleet)
         self._began = time.monotonic()
         self._next_s = 0.0
@@ -134,15 +136,13 @@ class Watcher:
         )
 
     def _view(self, node: Node) -> NodeView:
-        uplink = self._uplinks[node.name]
-        above = None if uplink is None else self._above(node, uplink)
         return NodeView(
             name=full_name(node),
             site=site_name(node.site) if node.site >= 0 else "cloud",
             node=node.name,
             group=node.group,
             role=node.role,
-            uplink=above,
+            uplink=self._above(node),
             state="failed" if not node.up else "degraded" if node.faults else "active",
             captured=node.captured,
             sent=node.sent,
@@ -154,8 +154,12 @@ class Watcher:
             faults=tuple(node.faults.split("+")) if node.faults else (),
         )
 
-    def _above(self, node: Node, uplink: str) -> str:
-        return uplink if uplink == self._fleet.nodes[-1].name else f"{site_name(node.site)}/{uplink}"
+    def _above(self, node: Node) -> str | None:
+        """Where a node sends; a camera that has moved, to its new gateway."""
+        if isinstance(node, Moves):
+            return self._by_client[node.at]
+        uplink = self._uplinks[node.name]
+        return uplink if uplink in (None, self._fleet.nodes[-1].name) else f"{site_name(node.site)}/{uplink}"
 
     def _carry_out(self, command: Command) -> None:
         if not command.answer.set_running_or_notify_cancel():

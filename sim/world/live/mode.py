@@ -46,10 +46,12 @@ class Live:
         """Wall seconds that the clock was behind wall time at most, because the program was kept from its work."""
         return 0.0 if self._clock is None else self._clock.behind_s
 
-    def fabric(self, log: MessageLog, framing: Framing, qos: int, patience_s: float) -> LiveFabric:
+    def fabric(
+        self, log: MessageLog, framing: Framing, qos: int, patience_s: float, kind: type[LiveFabric] = LiveFabric
+    ) -> LiveFabric:
         """The fabric, which lets late messages arrive."""
         assert self._carrier is not None
         assert self._clock is not None
-        fabric = LiveFabric(self._clock, self._carrier, log, framing, qos, patience_s)
+        fabric = kind(self._clock, self._carrier, log, framing, qos, patience_s)
         self._clock.turns.append(fabric.collect)
         return fabric
