@@ -136,6 +136,37 @@ def test_a_gateway_that_is_down_all_the_time_is_stood_in_for(tmp_path: Path) -> 
     assert fleet.play(FAILOVER).steering.summary(24.0)["failovers"]["moved"] == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("connection-reset", "gw.0"),
+        ("stolen-identity", "gw.0"),
+        ("partition", "gw.0->cloud"),
+        ("cut", "gw.0->cloud"),
+    ],
+)
+def test_a_gateway_that_is_cut_off_is_stood_in_for(tmp_path: Path, kind: str, target: str) -> None:
+    cut = f"faults=[{{kind: {kind}, target: '{target}', at: 4800 ms, for: 8 s}}]"
+    fleet = small(tmp_path, TWO, "down=[cam.2]", "exits.local=0", "mqtt.qos=0")
+    moved, usual = fleet.play(cut, FAILOVER), fleet.play(cut)
+    assert [n for n, entry in enumerate(samples(usual)) if entry.exit is None] == list(range(5, 13))
+    assert [n for n, entry in enumerate(samples(moved)) if entry.exit is None] == [5]
+    assert _events(moved, "failover") == [(MOVED_S, "gw.0", "gw.0", "gw.1")]
+    assert _events(moved, "failback") == [(BACK_S, "gw.0", "gw.1", "gw.0")]
+
+
+@pytest.mark.parametrize("kind", ["connection-reset", "stolen-identity", "cut"])
+def test_who_is_cut_off_moves_alike_over_a_real_broker(tmp_path: Path, kind: str) -> None:
+    target = "'gw.0->cloud'" if kind == "cut" else "gw.0"
+    cut = f"faults=[{{kind: {kind}, target: {target}, at: 4800 ms, for: 8 s}}]"
+    wanted = small(tmp_path, TWO, "exits.local=0.4").scenario(cut, FAILOVER)
+    runs = [world.simulate(wanted, mode=mode, out=tmp_path / mode) for mode in ("virtual", "lockstep")]
+    assert runs[1].exit_code == 0
+    for name in ("decisions.parquet", "events.parquet", "messages.parquet"):
+        assert digest(runs[0].folder, name) == digest(runs[1].folder, name), name
+    assert runs[1].summary["failovers"]["moved"] == 1
+
+
 def test_a_short_silence_moves_nobody(tmp_path: Path) -> None:
     outcome = small(tmp_path, TWO).play("faults=[{kind: pause, target: gw.0, at: 3 s, for: 300 ms}]", FAILOVER)
     assert {row.event for row in outcome.steering.events.rows} == {"lifecycle"}

@@ -74,6 +74,8 @@ class Equipment:
         for lane in around.lanes:
             links[lane.link.key].lanes.append(lane)
             clients[lane.src.client].sends.append(lane)
+            if (lane.src.role, lane.dst.role) == ("gateway", "cloud"):
+                links[lane.link.key].gateway = clients[lane.src.client]
         for key, handle in links.items():
             site, _, ends = key.partition("/")
             src, _, dst = ends.partition("->")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 import simpy
@@ -46,7 +46,7 @@ class NodeHandle:
         self._energy_j = energy_j
         self._names: Counter[str] = Counter()
         self._downs = 0
-        self._pauses = self._sleeps = 0
+        self._pauses = self._sleeps = self._cuts = 0
         self._asleep: list[tuple[float, Call]] = []
         self._held: list[tuple[Message, Frame]] = []
         self._factors: list[float] = []
@@ -156,6 +156,20 @@ class NodeHandle:
                     node.thaw.succeed()
                     node.thaw = None
 
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """The node is well, but whoever waits for it hears nothing; its last will speaks for it."""
+        self._cuts += 1
+        self.node.cut_off = True
+        self._tell()
+        try:
+            yield
+        finally:
+            self._cuts -= 1
+            if not self._cuts:
+                self.node.cut_off = False
+                self._tell()
+
     def slowed(self, factor: float) -> AbstractContextManager[None]:
         """The processor takes `factor` times as long for work that begins from now on."""
         return listed(self._factors, factor, self._set_speed)
@@ -206,13 +220,18 @@ def _is_of(call: Call, node: Node) -> bool:
 
 
 class LinkHandle:
-    """One direction of a link in the hands of a fault; `reverse` is the other one."""
+    """One direction of a link in the hands of a fault; `reverse` is the other one.
+
+    Attributes:
+        gateway: who sends on it, where that is a gateway and the link leads to the cloud.
+    """
 
     def __init__(self, link: Link, gate: Gate) -> None:
         self.link = link
         self.name = link.key
         self.reverse: LinkHandle = self
         self.lanes: list[Lane] = []
+        self.gateway: NodeHandle | None = None
         self._gate = gate
         self._base = link.model
         self._changes: list[Change] = []
@@ -236,7 +255,7 @@ class LinkHandle:
     @contextmanager
     def closed(self, fault: str) -> Iterator[None]:
         """Nothing begins to travel."""
-        with self._gate.closed(self.link, fault):
+        with self._gate.closed(self.link, fault), self.gateway.cut_off() if self.gateway else nullcontext():
             yield
 
     def cut(self, fault: str) -> None:

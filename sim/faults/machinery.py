@@ -64,14 +64,14 @@ class BrokerHandle:
     def reset(self, fault: str) -> Iterator[None]:
         """The clients lose their connections, and come back at the end."""
         self._machinery.reset(self._numbers, self._gate.in_flight())
-        with self._each(lambda number: self._gate.away(number, fault, CLIENT_OFFLINE), self._machinery.reconnect):
+        with self._offline(fault, CLIENT_OFFLINE):
             yield
 
     @contextmanager
     def usurped(self, fault: str) -> Iterator[None]:
         """A stranger has the names of the clients, so that the broker throws them out; in the end they him."""
         self._machinery.usurp(self._numbers, self._gate.in_flight())
-        with self._each(lambda number: self._gate.away(number, fault, STOLEN), self._machinery.reconnect):
+        with self._offline(fault, STOLEN):
             yield
 
     @contextmanager
@@ -90,6 +90,16 @@ class BrokerHandle:
     @property
     def _numbers(self) -> list[int]:
         return [handle.node.client for handle in self.clients]
+
+    @contextmanager
+    def _offline(self, fault: str, reason: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(
+                self._each(lambda number: self._gate.away(number, fault, reason), self._machinery.reconnect)
+            )
+            for handle in self.clients:
+                stack.enter_context(handle.cut_off())
+            yield
 
     @contextmanager
     def _each(

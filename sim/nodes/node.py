@@ -54,6 +54,7 @@ class Node:
     Attributes:
         up: whether it runs; messages for a node that is down are lost.
         paused: whether it stands still.
+        cut_off: whether nobody hears of it although it runs: the broker, or (of a gateway) the cloud.
         spent: whether its battery is empty.
         intake: looks at a message before the node does; True: the message is dealt with. None without a fault.
         mind: the network as a gateway or the cloud has it for a sample while it is damaged; None while it is well.
@@ -68,6 +69,7 @@ class Node:
         "bytes_up",
         "captured",
         "client",
+        "cut_off",
         "faults",
         "group",
         "index",
@@ -113,7 +115,7 @@ class Node:
         self.ports: dict[tuple[int, int], Port] = {}
         self.up = True
         self.up_since_s = 0.0
-        self.paused = self.spent = False
+        self.paused = self.cut_off = self.spent = False
         self.watcher: Callable[[Node], None] | None = None
         self.intake: Intake | None = None
         self.mind: Mind | None = None

@@ -1,8 +1,9 @@
 """Re-orchestration: sees gateways fall silent, asks the policy who takes over, and tells the cameras.
 
-A gateway that is down or stands still for as long as the policy says (the keepalive behind its last will) loses its
-role to another gateway of its site; once it has been back for as long it gets the role again. Who takes a role tells
-its cameras by `control`, and again each time that long has passed, until they have come.
+A gateway that is down, stands still, has lost the broker or its link to the cloud for as long as the policy says (the
+keepalive behind its last will) loses its role to another gateway of its site; once it has been back for as long it gets
+the role again. Who takes a role tells its cameras by `control`, and again each time that long has passed, until they
+have come.
 """
 
 from __future__ import annotations
@@ -219,4 +220,4 @@ def _roles(fleet: Fleet) -> list[Role]:
 
 
 def _alive(node: Node) -> bool:
-    return node.up and not node.paused
+    return node.up and not node.paused and not node.cut_off
