@@ -46,6 +46,15 @@ def test_every_kind_and_schedule_is_drawn() -> None:
     assert set(FIELDS) <= set(KINDS)
 
 
+def test_fleets_govern_themselves() -> None:
+    artist = Artist({name: KINDS[name] for name in KINDS})
+    drawn = [artist.scenario(seed) for seed in range(200)]
+    policies = {key for plain in drawn for key in plain.get("policies", {})}
+    quotas = {key for plain in drawn for tenant in plain.get("tenants", {}).values() for key in tenant["quota"]}
+    assert policies == {"failover", "retune"} and quotas == {"bytes", "compute", "storage", "per"}
+    assert {len(plain.get("tenants", {})) for plain in drawn} >= {0, 2}
+
+
 def test_a_seed_is_a_schedule() -> None:
     artist = Artist({name: KINDS[name] for name in KINDS})
     assert artist.scenario(7) == artist.scenario(7) != artist.scenario(8)

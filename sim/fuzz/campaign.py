@@ -13,6 +13,7 @@ from sim.fuzz.bases import Plain
 from sim.fuzz.draw import Artist
 from sim.fuzz.judge import Judge
 
+PARTS: Final = ("tenants", "policies")
 SCHEDULE_KEYS: Final = ("together", "pick", "probability", "shape", "lag", "every", "bursts", "when", "after")
 FEWEST_SAMPLES: Final = 1
 
@@ -73,7 +74,7 @@ class Campaign:
         return None
 
     def shrink(self, plain: Plain, broken: str) -> Plain:
-        """Leaves out faults, schedule keys and samples as long as the same invariant stays broken."""
+        """Leaves out faults, policies, tenants, schedule keys and samples as long as the same invariant is broken."""
         sign = broken.split()[0]
 
         def fails(candidate: Plain) -> bool:
@@ -81,6 +82,8 @@ class Campaign:
             return found is not None and found.split()[0] == sign
 
         plain = _without_faults(plain, fails)
+        for part in PARTS:
+            plain = _try(plain, fails, lambda small, p=part: small.pop(p))  # type: ignore[misc]
         for fault in range(len(plain["faults"])):
             for key in SCHEDULE_KEYS:
                 plain = _try(plain, fails, lambda small, f=fault, k=key: small["faults"][f].pop(k))  # type: ignore[misc]

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from sim.faults.base import BrokerFault, FaultKind, LinkFault, MessageFault, ModelFault, SensorFault
 from sim.fuzz.bases import BASES, Plain
+from sim.fuzz.dice import Dice
+from sim.fuzz.govern import governed
 from sim.rng import generator
 from sim.scenario import Scenario
 
-Rng = np.random.Generator
 MOST_FAULTS: Final = 6
-
-
-class Dice:
-    """A generator with the few draws that schedules are made of."""
-
-    def __init__(self, rng: Rng) -> None:
-        self.rng = rng
-
-    def chance(self, probability: float) -> bool:
-        """True with this probability."""
-        return bool(self.rng.random() < probability)
-
-    def one(self, *choices: Any) -> Any:
-        """One of the choices."""
-        return choices[int(self.rng.integers(len(choices)))]
-
-    def number(self, low: float, high: float) -> float:
-        """A number, on a logarithmic scale where the range is wide."""
-        if low > 0 and high / low > 20:
-            return float(f"{np.exp(self.rng.uniform(np.log(low), np.log(high))):.3g}")
-        return float(f"{self.rng.uniform(low, high):.3g}")
-
-    def time(self, low_s: float, high_s: float) -> str:
-        """A duration as text."""
-        return f"{self.number(low_s, high_s) * 1000:.0f} ms"
 
 
 FIELDS: Final[Mapping[str, Callable[[Dice], Plain]]] = {
@@ -105,6 +79,7 @@ class Artist:
         dice = Dice(generator(seed, "fuzz"))
         if self._base is None:
             plain = self._vary(dict(dice.one(*BASES)), dice)
+            plain = governed(plain, Dice(generator(seed, "fuzz", "governance")))
         else:
             plain = dict(self._base)
             if not (training := plain["model"]["training"]).get("seed"):

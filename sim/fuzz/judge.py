@@ -30,6 +30,8 @@ LOOK_S: Final = 0.05
 DRAIN_PERIODS: Final = 2
 """A camera that was slow or late may still be so for the sample that it had begun."""
 
+MOVES: Final = ("failover", "failback", "camera-moved", "no-standby")
+
 Decisions = dict[tuple[int, int], tuple[object, ...]]
 
 
@@ -78,7 +80,7 @@ class Judge:
         idle_s: list[float] = []
         first = self._play(wanted, "memory", lambda clock, fleet: _look_on(clock, fleet, idle_s, _horizon_s(wanted)))
         decisions = _decisions(first)
-        broken = self._repeated(wanted, decisions) or self._recovered(wanted, first, idle_s)
+        broken = _over_quota(first) or self._repeated(wanted, decisions) or self._recovered(wanted, first, idle_s)
         if broken or self._broker is None:
             return Verdict(broken, decisions)
         real = self._play(wanted, self._broker)
@@ -99,11 +101,17 @@ class Judge:
         return f"I5 a fault of probability 0 changes: {never}" if never else None
 
     def _recovered(self, wanted: Scenario, outcome: Outcome, idle_s: list[float]) -> str | None:
-        """I6: after the last recovery, once queues have drained, decisions are those of a run without faults."""
+        """I6: after the last recovery, once queues have drained, decisions are those of a run without faults.
+
+        Quotas and thresholds that move remember what was before; roles of gateways have to be back first.
+        """
+        if wanted.tenants or wanted.policies.retune is not None or not _all_back(outcome):
+            return None
         rows = [row for row in outcome.faults.rows if row.fired]
         ends_s = [row.end_s for row in rows if row.end_s is not None]
         if len(ends_s) < len(rows):
             return None
+        ends_s += [row.at_s for row in outcome.steering.events.rows if row.event in MOVES]
         drained_s = next((now_s for now_s in idle_s if now_s > max(ends_s, default=-1.0)), None)
         if drained_s is None:
             return None
@@ -137,6 +145,38 @@ class Judge:
             self._networks[key] = prepared, prepared.network.inference(prepared.dataset)
         prepared, inference = self._networks[key]
         return Prepared(plan, prepared.dataset, prepared.network), inference
+
+
+def _over_quota(outcome: Outcome) -> str | None:
+    """I7: no tenant keeps more than its quota, and the ledger has what the meters refused."""
+    if outcome.tenancy is None:
+        return None
+    meters = outcome.tenancy.meters.values()
+    for meter in meters:
+        storage, limit = meter.tenant.quota.storage, meter.tenant.quota.bytes
+        if storage is not None and meter.stored_bytes > storage:
+            return f"I7 {meter.name} stores {meter.stored_bytes} of {storage} bytes"
+        if limit is not None and meter.sent_bytes > limit:
+            return f"I7 {meter.name} has sent {meter.sent_bytes} of {limit} bytes in the last window"
+    for reason in ("quota", "quota-compute", "quota-storage"):
+        refused, lost = (
+            sum(meter.refused[reason] for meter in meters),
+            outcome.log.tally(fate=f"lost:{reason}").messages,
+        )
+        if refused != lost:
+            return f"I7 {refused} messages refused, {lost} in the ledger as lost:{reason}"
+    return None
+
+
+def _all_back(outcome: Outcome) -> bool:
+    """Whether every camera that was moved is where it began."""
+    first: dict[tuple[str, str], str] = {}
+    last: dict[tuple[str, str], str] = {}
+    for row in outcome.steering.events.rows:
+        if row.event == "camera-moved":
+            first.setdefault((row.site, row.node), row.was)
+            last[row.site, row.node] = row.becomes
+    return first == last
 
 
 def _decisions(outcome: Outcome) -> Decisions:
