@@ -38,6 +38,7 @@ pytestmark = needs_mosquitto
 PATIENT = ("nodes.gw.wait=5 min", "nodes.cloud.wait=5 min", "samples=6")
 # Long enough for whatever is to happen in it, and ended then.
 LONG = ("data.test=60", "samples=60", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
+SLOW = ("samples=12", "nodes.cam.period=3 s")
 WHAT = ["site", "sample", "label", "predicted", "exit", "devices_used", "fate"]
 Until = Callable[[Callable[[world.Snapshot], bool]], world.Snapshot]
 
@@ -248,6 +249,106 @@ def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path)
     assert record(folder)["status"].startswith("failed: SetupError")
     with pytest.raises(UsageError, match="no such node"):
         up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["cam.9"])
+
+
+def with_faults(scenario: Any, *faults: dict[str, Any]) -> Any:
+    """The scenario with faults of its own."""
+    return world.build({**scenario.to_json(), "faults": list(faults)}, scenario.path)
+
+
+def log_of(result: world.RunResult) -> list[dict[str, Any]]:
+    """The structured log of a run."""
+    return [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_crash_of_the_scenario_is_a_sigkill(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    crash = {"id": "blow", "kind": "crash", "target": "gw", "at": "4 s", "for": "6 s"}
+    wanted = with_faults(scenario(*SLOW, "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s"), crash)
+    fleet = Running(wanted, tmp_path, broker="mosquitto", speed=2.0)
+    struck = fleet.until(lambda seen: bool(seen.faults))
+    assert (struck.faults[0].id, struck.faults[0].target, struck.faults[0].by) == ("blow", "site-0/gw", "scenario")
+    healed = fleet.until(lambda seen: not seen.faults)
+    fleet.until(lambda seen: seen.decided > healed.decided + 1)
+    result = fleet.end()
+    (row,) = table(result.folder, "faults").to_dict("records")
+    assert row["kind"] == "crash" and 4 <= row["start_s"] < row["end_s"], "and no process-lost beside it"
+    decisions = table(result.folder, "decisions")
+    dropped = decisions[decisions["captured_s"].between(row["start_s"] + 0.1, row["end_s"] - 0.1)]
+    assert len(dropped) >= 2 and dropped["exit"].isna().all() and dropped["fault"].eq("blow").all()
+    started = [entry["pid"] for entry in log_of(result) if entry["event"] == "started" and entry["node"] == "site-0/gw"]
+    killed = [entry["pid"] for entry in log_of(result) if entry["event"] == "killed"]
+    assert killed == started[:1] and len(started) == 2, "a new process takes its place"
+
+
+def test_a_pause_of_the_scenario_is_a_sigstop(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    def state(pid: int) -> str:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+    pause = {"kind": "pause", "target": "cam.1", "at": "4 s", "for": "6 s"}
+    fleet = Running(with_faults(scenario(*SLOW), pause), tmp_path, broker="mosquitto", speed=2.0)
+    fleet.until(lambda seen: bool(seen.faults))
+    pid = pids(tmp_path)["site-0/cam.1"]
+    assert state(pid) == "T", "stopped"
+    healed = fleet.until(lambda seen: not seen.faults)
+    assert state(pid) != "T"
+    fleet.until(lambda seen: seen.decided > healed.decided)
+    result = fleet.end()
+    sent = [(entry["node"], entry["signal"]) for entry in log_of(result) if entry["event"] == "signalled"]
+    assert sent == [("site-0/cam.1", "SIGSTOP"), ("site-0/cam.1", "SIGCONT")]
+    (row,) = table(result.folder, "faults").to_dict("records")
+    assert row["kind"] == "pause" and row["fired"] and row["end_s"] >= 10
+    messages = table(result.folder, "messages").query("src == 'cam.1' and kind == 'scores' and sample == 2")
+    assert list(messages["fate"]) == ["delivered"], "it goes on where it was"
+
+
+def test_a_broker_that_the_scenario_kills_is_really_gone(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    kill = {"kind": "broker-kill", "target": "broker", "at": "4 s", "for": "2 s"}
+    wanted = with_faults(scenario(*SLOW, "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s"), kill)
+    fleet = Running(wanted, tmp_path, broker="mosquitto", speed=2.0)
+    fleet.until(lambda seen: bool(seen.faults))
+    healed = fleet.until(lambda seen: not seen.faults)
+    fleet.until(lambda seen: seen.decided > healed.decided + 1)
+    result = fleet.end()
+    assert "reconnected" in [entry["event"] for entry in log_of(result)]
+    (row,) = table(result.folder, "faults").to_dict("records")
+    assert row["kind"] == "broker-kill" and row["end_s"] > row["start_s"]
+
+
+def test_a_person_can_kill_a_process_and_let_it_live_again(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    fleet = Running(scenario(*SLOW, "nodes.gw.wait=1 s"), tmp_path, broker="mosquitto", speed=2.0)
+    fleet.until(lambda seen: seen.decided >= 1)
+    name = fleet.telemetry.inject({"kind": "crash", "target": "cam.2"}, timeout_s=60)
+    fleet.until(lambda seen: {node.node: node.state for node in seen.nodes}["cam.2"] == "failed")
+    with pytest.raises(UsageError, match="separate processes know crash"):
+        fleet.telemetry.inject({"kind": "noise", "target": "cam.1"}, timeout_s=60)
+    fleet.telemetry.lift(name, timeout_s=60)
+    sent = {node.node: node.sent for node in fleet.until(lambda seen: not seen.faults).nodes}
+    fleet.until(lambda seen: {node.node: node.sent for node in seen.nodes}["cam.2"] > sent["cam.2"])
+    result = fleet.end()
+    assert [entry["node"] for entry in log_of(result) if entry["event"] == "killed"] == ["site-0/cam.2"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"kind": "noise", "target": "cam.1"}, r"faults\.0 \(noise-1\): separate processes know crash, pause"),
+        ({"kind": "crash", "target": "cam.1", "memory": "kept"}, "a process that is killed keeps no memory"),
+        ({"kind": "pause", "target": "cam.1", "when": {"target": "gw", "backlog": "1 s"}}, "nobody sees the load"),
+        ({"kind": "broker-kill", "target": "broker", "at": "1 s"}, "the broker is not our own process; remove it, or"),
+    ],
+)
+def test_faults_that_cannot_be_done_to_processes_are_refused(
+    scenario: Callable[..., Any], tmp_path: Path, fault: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        up(with_faults(scenario(), fault), broker="mqtt://127.0.0.1:1", out=tmp_path)
+    assert not (tmp_path / "three-cameras").exists()
+
+
+def test_a_process_elsewhere_cannot_be_killed_from_here(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = with_faults(scenario(), {"id": "far", "kind": "crash", "target": "cam", "at": "1 s"})
+    with pytest.raises(UsageError, match=r"fault far: site-0/cam\.2 runs elsewhere"):
+        up(wanted, broker="mosquitto", out=tmp_path, elsewhere=["cam.2"])
 
 
 def test_what_needs_one_process_is_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:

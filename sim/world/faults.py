@@ -17,7 +17,7 @@ from sim.clock import Clock
 from sim.errors import UsageError
 from sim.faults import Engine, Surroundings, known
 from sim.faults.base import BrokerFault, FaultKind, NodeFault
-from sim.faults.machinery import NoMachinery
+from sim.faults.machinery import Machinery, NoMachinery
 from sim.ledger.faults import FaultLog
 from sim.meter import energy_j
 from sim.nodes.fabric import Fabric
@@ -83,12 +83,26 @@ def engine(
     live: bool = False,
 ) -> Engine | None:
     """The faults of the scenario; None where there are none and (unless `live`) none can be injected by hand."""
-    scenario = prepared.scenario
-    if not scenario.faults and not live:
+    if not prepared.scenario.faults and not live:
         return None
-    periods = [camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera"]
     carrier = fabric.carrier
-    around = Surroundings(
+    machinery = carrier if isinstance(carrier, Witness) else NoMachinery()
+    return Engine(prepared.scenario.faults, surroundings(prepared, fleet, fabric, clock, inference, log, machinery))
+
+
+def surroundings(
+    prepared: Prepared,
+    fleet: Fleet,
+    fabric: Fabric,
+    clock: Clock,
+    inference: ddnn.Inference,
+    log: FaultLog,
+    machinery: Machinery,
+) -> Surroundings:
+    """What the faults of a run are given; `machinery` is the real side of them."""
+    scenario = prepared.scenario
+    periods = [camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera"]
+    return Surroundings(
         clock=clock,
         fabric=fabric,
         nodes=[(full_name(node), node) for node in fleet.nodes],
@@ -98,7 +112,7 @@ def engine(
         horizon_s=prepared.samples * max(periods),
         keeps=keeps(scenario),
         image_shape=prepared.dataset.images.shape[2:],
-        machinery=carrier if isinstance(carrier, Witness) else NoMachinery(),
+        machinery=machinery,
         networks=Networks(prepared),
         parts=_parts(prepared),
         energy_j=lambda node: _energy(prepared, node, clock.now),
@@ -106,7 +120,6 @@ def engine(
         base=scenario.path.parent,
         log=log,
     )
-    return Engine(scenario.faults, around)
 
 
 def _parts(prepared: Prepared) -> dict[str, set[str]]:

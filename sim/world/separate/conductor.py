@@ -174,7 +174,7 @@ class Conductor:
             self._online.discard(name)
             self._batches.pop(name, None)
             if self._start is not None and name not in self._gathering.ended:
-                self._gathering.away(name, now_s)
+                self._gathering.away(name, now_s, node.faults)
         what = "online" if online else "offline" if payload else "left"
         self._log(what, node=name, time_s=round(now_s, 3), wall_s=time.time())
 

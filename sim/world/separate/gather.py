@@ -29,10 +29,24 @@ Key = tuple[int, int, int]
 
 
 class Absence(NamedTuple):
-    """A time in which a node's process was not there; `end_s` is None for one that did not come back."""
+    """A time in which a node's process was not there; `end_s` is None for one that did not come back.
+
+    Attributes:
+        fault: why: faults of the scenario, or nobody knows.
+    """
 
     start_s: float
     end_s: float | None
+    fault: str = GONE
+
+
+class Span(NamedTuple):
+    """A time in which something was not as it should be, at one site or (-1) at all of them."""
+
+    site: int
+    start_s: float
+    end_s: float | None
+    fault: str
 
 
 @dataclass
@@ -103,9 +117,9 @@ class Gathering:
         elif row.what == DECISION:
             book.decide(*self._decision(row))
 
-    def away(self, name: str, now_s: float) -> None:
-        """A process is gone."""
-        self.absences.setdefault(name, []).append(Absence(now_s, None))
+    def away(self, name: str, now_s: float, fault: str) -> None:
+        """A process is gone, by a `fault` of the scenario if there is one in force."""
+        self.absences.setdefault(name, []).append(Absence(now_s, None, fault or GONE))
         for (node, counter), value in list(self._last.items()):
             if node == name:  # its next life counts from nought
                 self._before[node, counter] = value
@@ -118,7 +132,11 @@ class Gathering:
     def write(self, book: SampleBook, log: MessageLog, faults: FaultLog, settle_s: float) -> None:
         """Fills the ledger with everything that was told."""
         for name, absences in self.absences.items():
-            faults.rows += [Injection(GONE, name, start_s, end_s, _PARAMETERS, True) for start_s, end_s in absences]
+            faults.rows += [
+                Injection(GONE, name, start_s, end_s, _PARAMETERS, True)
+                for start_s, end_s, fault in absences
+                if fault == GONE  # all others are in the log
+            ]
         for row in self._stages:
             if book.knows(row.place, row.sample):
                 book.reach(row.place, row.sample, row.code)
@@ -127,7 +145,7 @@ class Gathering:
                 book.decide(*self._decision(row))
         self._check()
         self._write_messages(log)
-        self._blame(book, settle_s)
+        self._blame(book, self._spans(faults), settle_s)
 
     def _write_messages(self, log: MessageLog) -> None:
         arrivals = []
@@ -169,19 +187,27 @@ class Gathering:
         if fate is not None:
             return ""
         absences = self.absences.get(full_name(self.fleet.lanes[sent.place].dst), [])
-        return GONE if any(end is None or sent.time_s < end for _, end in absences) else ""
+        return next((fault for _, end_s, fault in absences if end_s is None or sent.time_s < end_s), "")
 
-    def _blame(self, book: SampleBook, settle_s: float) -> None:
-        """Samples that were due while a process was gone are touched by that, and those that it left undecided."""
-        nodes = {full_name(node): node for node in self.fleet.nodes}
-        for name, absences in self.absences.items():
-            for start_s, end_s in absences:
-                for site, sample, entry in book.entries():
-                    if nodes[name].site not in (site, -1) or (end_s is not None and entry.captured_s >= end_s):
-                        continue
-                    undecided = entry.exit is None and entry.captured_s >= start_s - settle_s
-                    if entry.captured_s >= start_s or undecided:
-                        book.touch(site, sample, GONE)
+    def _blame(self, book: SampleBook, spans: list[Span], settle_s: float) -> None:
+        """Samples that were due in a span are touched by what caused it, and those that it left undecided."""
+        for where, start_s, end_s, fault in spans:
+            for site, sample, entry in book.entries():
+                if where not in (site, -1) or (end_s is not None and entry.captured_s >= end_s):
+                    continue
+                undecided = entry.exit is None and entry.captured_s >= start_s - settle_s
+                if entry.captured_s >= start_s or undecided:
+                    book.touch(site, sample, fault)
+
+    def _spans(self, faults: FaultLog) -> list[Span]:
+        """When processes were away, and when faults of the scenario kept them or the broker from their work."""
+        sites = {full_name(node): node.site for node in self.fleet.nodes}
+        found = [Span(sites[name], *absence) for name, absences in self.absences.items() for absence in absences]
+        for row in faults.rows:
+            if row.start_s is not None and row.kind != GONE:
+                fault = json.loads(row.parameters)["id"]
+                found.append(Span(sites.get(row.target, -1), row.start_s, row.end_s, fault))
+        return found
 
     def _cost(self, sent: Row) -> Sizes:
         cost, legs = self.fabric.price(self.fleet.lanes[sent.place].port, sent.size), sent.code

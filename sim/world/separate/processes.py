@@ -41,6 +41,7 @@ class Crew:
         self._context = forks.server(PRELOADED)
         self._processes: dict[str, ForkServerProcess] = {}
         self._due: dict[str, float] = {}
+        self._killed: set[str] = set()
         self._dismissed = False
 
     def start(self, names: Sequence[str]) -> None:
@@ -52,6 +53,37 @@ class Crew:
             process.start()
             self._processes[name] = process
             self._log("started", node=name, pid=process.pid)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; a process that is not here, or dead already, is left alone."""
+        process = self._processes.pop(name, None)
+        self._due.pop(name, None)
+        if process is not None:
+            process.kill()
+            process.join()
+            self._killed.add(name)
+            self._log("killed", node=name, pid=process.pid)
+
+    def revive(self, names: Sequence[str]) -> None:
+        """Starts those of the named again that `kill` has ended."""
+        wanted = [name for name in names if name in self._killed]
+        self._killed.difference_update(wanted)
+        if not self._dismissed:
+            self.start(wanted)
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP, if it is here."""
+        self._signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """SIGCONT, if it is here."""
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        process = self._processes.get(name)
+        if process is not None and process.pid is not None and process.exitcode is None:
+            os.kill(process.pid, number)
+            self._log("signalled", node=name, pid=process.pid, signal=number.name)
 
     def tend(self) -> dict[str, int]:
         """Notes who has died, and starts them again if that is wanted; the exit codes of those who stay dead."""

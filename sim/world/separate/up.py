@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +20,7 @@ from sim.ledger.samples import SampleBook
 from sim.nodes.node import Services
 from sim.nodes.shortcut import Shortcut
 from sim.scenario import Scenario
+from sim.world import faults
 from sim.world.fleet import Builder
 from sim.world.lifecycle import Lifecycle
 from sim.world.play import Outcome
@@ -30,6 +31,7 @@ from sim.world.separate.conductor import Conductor
 from sim.world.separate.gather import Gathering
 from sim.world.separate.processes import Crew, as_arguments
 from sim.world.separate.station import KEEPALIVE_S
+from sim.world.separate.strikes import ProcessEngine, Strikes, refuse_what_needs_one_process
 from sim.world.steering import Steering
 from sim.world.telemetry import Snapshot, Telemetry
 from sim.world.watching import WatchedBook, WatchedLog, Watcher
@@ -55,7 +57,7 @@ def up(
     """Starts every node of a scenario as a process, and writes the run folder `out/<scenario>/<id>`.
 
     Args:
-        scenario: what to run; its faults are not injected.
+        scenario: what to run; its faults kill and stop processes.
         broker: auto, mosquitto, embedded, or a URL.
         out: parent of the run folders.
         argv: the command line, for `run.json`.
@@ -70,11 +72,11 @@ def up(
         telemetry: shows the run to other threads while it goes on.
 
     Raises:
-        UsageError: the scenario has policies that need one process.
+        UsageError: the scenario has policies or faults that need one process.
         FogFleetError: and the folder keeps its `.partial` name.
         brokers.api.BrokerError: the broker is missing, refuses, or is gone.
     """
-    refuse_what_needs_one_process(scenario)
+    refuse_what_needs_one_process(scenario, broker)
     run_id = new_id()
     folder = RunFolder(out / scenario.name, run_id)
     record = describe(scenario, "live", speed, argv, run_id)
@@ -84,8 +86,6 @@ def up(
     status, path = "interrupted", folder.path
     if telemetry is not None:
         telemetry.publish(Snapshot(scenario.name, run_id, "live", "preparing", speed))
-    if scenario.faults:
-        notice("the scenario's faults are not injected into separate processes; `fogfleet run --mode live` does that")
     try:
         with ExitStack() as stack:
             session = Session(stack, scenario, folder, record, run, speed, notice, progress)
@@ -144,6 +144,7 @@ class Session:
         self._fleet = Builder(self._prepared.plan, services, run).build()
         switch_off(self._fleet, scenario.down)
         open_samples(self._prepared, self._book)
+        self._fabric, self._faults = fabric, FaultLog()
         self._gathering = Gathering(self._fleet, fabric, self._prepared.period_s)
 
     def play(
@@ -168,18 +169,22 @@ class Session:
         conductor.connect()
         self._stack.callback(crew.end)
         self._notice(f"run {self._run} at {url}: {len(here)} processes here, {len(expected) - len(here)} elsewhere")
+        engine, strikes = self._engine(crew, pool, conductor, set(expected) - set(here))
         crew.start(here)
         conductor.wait(patience_s)
         ready = time.perf_counter()
         if telemetry is not None:
-            watcher = Watcher(telemetry, prepared, self._fleet, conductor.clock, self._book, self._log, None)
+            watcher = Watcher(telemetry, prepared, self._fleet, conductor.clock, self._book, self._log, engine)
             conductor.clock.turns.append(watcher.look)
             telemetry.listen()
         events = EventLog()
         self._steering = Steering(events, lifecycle=Lifecycle(self._fleet, conductor.clock, events, None))
         self._steering.start(self._fleet)
+        strikes.watch(self._fleet)
+        conductor.clock.at(0.0, lambda _: engine.start())
         interrupted = conductor.play()
         crew.dismiss()
+        engine.finish()
         conductor.dismiss()
         played = time.perf_counter()
         self._record["broker"] = {"name": pool.name, "version": pool.version, "protocol": pool.protocol}
@@ -198,6 +203,19 @@ class Session:
         folder.write_json("run.json", {**self._record, "status": "complete"})
         return RunResult(folder.complete(), summary, exit_code(summary, outcome))
 
+    def _engine(
+        self, crew: Crew, pool: Pool, conductor: Conductor, elsewhere: Collection[str]
+    ) -> tuple[ProcessEngine, Strikes]:
+        """The faults of the run, and what they do to processes."""
+        prepared, clock = self._prepared, conductor.clock
+        last_s = (prepared.samples - 1) * prepared.period_s
+        strikes = Strikes(crew, pool.server, self._fleet, lambda: clock.now <= last_s and not clock.stopped)
+        around = faults.surroundings(prepared, self._fleet, self._fabric, clock, self._inference, self._faults, strikes)
+        engine = ProcessEngine(prepared.scenario.faults, around)
+        engine.elsewhere, engine.own_broker = elsewhere, pool.server is not None
+        engine.check()
+        return engine, strikes
+
     def _open(self, broker: str) -> Pool:
         mqtt = self._prepared.scenario.mqtt
         carrier = self._stack.enter_context(
@@ -210,31 +228,28 @@ class Session:
     def _outcome(self, conductor: Conductor, interrupted: bool) -> Outcome:
         """The joined ledger, checked."""
         prepared, gathering = self._prepared, self._gathering
-        book, faults = SampleBook(prepared.scenario.sites, prepared.samples), FaultLog()
+        book = SampleBook(prepared.scenario.sites, prepared.samples)
         log, now_s = self._log, conductor.clock.now
         open_samples(prepared, book)
         if interrupted:
             book.cut(now_s)
-        gathering.write(book, log, faults, conductor.settle_s)
+        gathering.write(book, log, self._faults, conductor.settle_s)
         log.close()
         check(prepared, self._fleet, book, log, now_s if interrupted else None)
         lasted_s = now_s if interrupted else max(gathering.last_s, (prepared.samples - 1) * prepared.period_s)
         return Outcome(
-            self._fleet, book, log, faults, 0, 0, gathering.overheard_bytes, lasted_s, {}, interrupted, self._steering
+            self._fleet,
+            book,
+            log,
+            self._faults,
+            0,
+            0,
+            gathering.overheard_bytes,
+            lasted_s,
+            {},
+            interrupted,
+            self._steering,
         )
-
-
-def refuse_what_needs_one_process(scenario: Scenario) -> None:
-    """Raises `UsageError` for a scenario with a policy that has to see the whole fleet at once."""
-    policies = scenario.policies
-    there = {
-        "policies.failover": policies.failover is not None,
-        "policies.retune": policies.retune is not None,
-        "tenants": bool(scenario.tenants),
-    }
-    if any(there.values()):
-        named = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(f"separate processes do not know {named}; remove that, or use fogfleet run --mode live")
 
 
 def divide(prepared: Prepared, elsewhere: Sequence[str]) -> tuple[list[str], list[str]]:
