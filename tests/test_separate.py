@@ -347,7 +347,7 @@ def test_faults_that_cannot_be_done_to_processes_are_refused(
 
 def test_a_process_elsewhere_cannot_be_killed_from_here(scenario: Callable[..., Any], tmp_path: Path) -> None:
     wanted = with_faults(scenario(), {"id": "far", "kind": "crash", "target": "cam", "at": "1 s"})
-    with pytest.raises(UsageError, match=r"fault far: site-0/cam\.2 runs elsewhere"):
+    with pytest.raises(UsageError, match=r"site-0/cam\.2 runs elsewhere"):
         up(wanted, broker="mosquitto", out=tmp_path, elsewhere=["cam.2"])
 
 

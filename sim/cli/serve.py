@@ -64,7 +64,7 @@ def serve(
     access = Access.of(host, not no_token, os.environ.get(TOKEN) or None)
     loaded = wanted.load(scenario)
     telemetry = world.Telemetry()
-    with open_page(telemetry, access, host, port, faults=not wanted.processes) as page, show.progress() as bar:
+    with open_page(telemetry, access, host, port, faults="*" not in wanted.elsewhere) as page, show.progress() as bar:
         _announce(page, host, open_browser)
         if not now:
             _await_visitor(page)

@@ -90,12 +90,6 @@ class Engine:
             unit.calls.clear()
             self._close(unit)
 
-    def targets(self) -> Iterator[tuple[str, list[str]]]:
-        """Each entry's id with the nodes that it is on."""
-        for entry in self._entries:
-            nodes = [node.name for unit in entry.units for found in unit.injections for node in found.target.nodes]
-            yield entry.fault_id, nodes
-
     def in_force(self) -> Iterator[InForce]:
         """What is in force now."""
         for entry in self._entries:

@@ -16,6 +16,7 @@ from brokers.api import Carrier
 from brokers.shared import Shared
 from sim.clock import Clock
 from sim.ddnn import Inference
+from sim.errors import UsageError
 from sim.faults import Engine
 from sim.ledger.faults import FaultLog
 from sim.ledger.messages import MessageLog

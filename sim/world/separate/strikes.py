@@ -8,6 +8,7 @@ from typing import Final
 from brokers.server import Server
 from sim.errors import UsageError
 from sim.faults import Engine
+from sim.faults.base import NodeFault
 from sim.faults.entries import fault_name
 from sim.faults.kinds.broker import BrokerKill, BrokerPause
 from sim.faults.kinds.device import Crash, Pause
@@ -109,16 +110,16 @@ class ProcessEngine(Engine):
     elsewhere: Collection[str] = ()
     own_broker: bool = True
 
-    def check(self) -> None:
+    def check(self, fault: Fault) -> None:
         """Raises `UsageError` for a target that is no process of ours."""
-        for name, nodes in self.targets():
-            for node in nodes:
-                if node in self.elsewhere:
-                    raise UsageError(f"fault {name}: {node} runs elsewhere; its process cannot be killed from here")
+        for target in self._equipment.view.find(fault) if isinstance(fault.effect, NodeFault) else ():
+            if target.name in self.elsewhere:
+                raise UsageError(f"{target.name} runs elsewhere: its process cannot be killed or stopped from here")
 
     def inject(self, fault: Fault) -> str:
         """As every engine; only what can be done to processes."""
         refuse([fault], own_broker=self.own_broker)
+        self.check(fault)
         return super().inject(fault)
 
 

@@ -213,7 +213,8 @@ class Session:
         around = faults.surroundings(prepared, self._fleet, self._fabric, clock, self._inference, self._faults, strikes)
         engine = ProcessEngine(prepared.scenario.faults, around)
         engine.elsewhere, engine.own_broker = elsewhere, pool.server is not None
-        engine.check()
+        for fault in prepared.scenario.faults:
+            engine.check(fault)
         return engine, strikes
 
     def _open(self, broker: str) -> Pool:
