@@ -17,7 +17,7 @@ from brokers.outages import Outages
 from brokers.refusals import explain, speaks_another_version
 from brokers.server import Server
 from brokers.subscriptions import Subscriptions
-from brokers.wire import Hub
+from brokers.wire import Hub, see_off
 
 UNKNOWN = "unknown"
 _VERSION_TOPIC, _VERSION_S = "$SYS/broker/version", 0.5
@@ -194,6 +194,8 @@ class Pool(Outages):
         for connection in self._connections:
             if connection.sock is not None:
                 connection.leave()
+        if self._connections:
+            see_off(self._connections[0].hub.leaving)
         self._connections.clear()
         self._loop.close()
 

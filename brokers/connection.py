@@ -150,7 +150,7 @@ class Connection(Wire):
 
     def leave(self) -> None:
         """Clears the birth message and says goodbye; the last will is not sent."""
-        self.excused = True
+        self.excused = self.polite = True
         self.client.publish(self.identity.will_topic, b"", qos=0, retain=True)
         properties = None
         if self.hub.persistent and self.hub.protocol == MQTT_5:

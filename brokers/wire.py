@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import selectors
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from brokers.mailbox import Box
 _CHUNK = 1 << 15
 _TLS_CONNECT_S = 5.0
 _LAST_WORDS_S = 1.0
+_FAREWELL_S = 5.0
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -32,6 +35,7 @@ class Hub:
         troubles: what went wrong, in sentences, for the pool to raise.
         heads: by topic, payload size and whether it is acknowledged, how a PUBLISH begins.
         resolved: address family and socket address, looked up once.
+        leaving: sockets on which everything has been said, which wait for the broker to hang up.
     """
 
     address: Address
@@ -46,6 +50,7 @@ class Hub:
     keepalive_s: int = 0
     heads: dict[tuple[str, int, bool], bytes] = field(default_factory=dict)
     resolved: tuple[Any, ...] | None = None
+    leaving: list[socket.socket] = field(default_factory=list)
 
 
 class Wire(ABC):
@@ -55,9 +60,10 @@ class Wire(ABC):
         sock: the socket, or None when there is no connection.
         reached: somebody accepted the TCP connection.
         lost: why there is no connection; empty while there is one.
+        polite: it closes once the broker has heard everything, see `see_off`.
     """
 
-    __slots__ = ("_need", "_out", "_rest", "_tls", "ended", "hub", "lost", "reached", "sock")
+    __slots__ = ("_need", "_out", "_rest", "_tls", "ended", "hub", "lost", "polite", "reached", "sock")
 
     def __init__(self, hub: Hub, tls: ssl.SSLContext | None = None) -> None:
         self.hub = hub
@@ -66,7 +72,7 @@ class Wire(ABC):
         self._out = bytearray()
         self._rest = bytearray()
         self._need = 0
-        self.reached = self.ended = False
+        self.reached = self.ended = self.polite = False
         self.lost = "never connected"
 
     @abstractmethod
@@ -168,7 +174,7 @@ class Wire(ABC):
         self.on_end()
 
     def close(self) -> None:
-        """Writes out what is left, for at most a second, and closes."""
+        """Writes out what is left, for at most a second, and closes; who is polite waits for `see_off`."""
         sock, self.sock = self.sock, None
         if sock is None:
             return
@@ -178,7 +184,11 @@ class Wire(ABC):
                 sock.settimeout(_LAST_WORDS_S)
                 sock.sendall(self._out)
                 self.hub.counters.bytes_written += len(self._out)
-        sock.close()
+                if self.polite:
+                    sock.shutdown(socket.SHUT_WR)
+                    self.hub.leaving.append(sock)
+        if sock not in self.hub.leaving:
+            sock.close()
         self._out.clear()
         self._rest.clear()
 
@@ -201,6 +211,34 @@ class Wire(ABC):
             self.on_frame(data, start, body, stop)
             start = stop
         return start, end - start + 1
+
+
+def see_off(sockets: list[socket.socket]) -> None:
+    """Waits, for at most five seconds in all, until the broker has hung up on these sockets, and closes them.
+
+    Who closes with an answer unread resets the connection; a broker that then wants to answer gives up on the rest.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    with selectors.DefaultSelector() as selector:
+        for sock in sockets:
+            sock.setblocking(False)
+            selector.register(sock, selectors.EVENT_READ)
+        while selector.get_map() and (left_s := deadline - time.monotonic()) > 0:
+            for key, _ in selector.select(left_s):
+                if _hung_up(key.fileobj):
+                    selector.unregister(key.fileobj)
+    for sock in sockets:
+        sock.close()
+    sockets.clear()
+
+
+def _hung_up(sock: Any) -> bool:
+    try:
+        return not sock.recv(_CHUNK)
+    except _BLOCKED:
+        return False
+    except OSError:
+        return True
 
 
 def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -1,10 +1,11 @@
-"""Tests share one cache of data and networks per process, apart from the user's; chance and shells change nothing."""
+"""Tests share one cache of data and networks, apart from the user's; chance and the shell change nothing."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
-from collections.abc import Iterator
-from pathlib import Path
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -13,17 +14,12 @@ from hypothesis import settings
 settings.load_profile("ci")
 
 
-def pytest_configure() -> None:
-    """A shell starts background jobs with Ctrl-C ignored, which every process started by a test would inherit."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is even collected; parallel workers inherit it."""
+    # A shell starts background jobs with Ctrl-C ignored, which every process started by a test would inherit.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What is trained and rendered in tests goes to a folder of its own; parallel workers share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if base.name.startswith("popen-") else base) / "fogfleet-cache"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FOGFLEET_CACHE", str(folder))
-        yield folder
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="fogfleet-cache-")
+        os.environ["FOGFLEET_CACHE"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

@@ -12,7 +12,7 @@ from sweep_kit import write
 
 from brokers.choose import open_carrier
 from sim import world
-from sim.ddnn import Inference
+from sim.ddnn import Inference, Table
 from sim.ledger.samples import Sample
 from sim.plugin import Route, Selection, SelectPolicy, Sends, SplitPolicy, View
 from sim.scenario import Scenario
@@ -80,6 +80,11 @@ class Fleet:
     def inference(self) -> Inference:
         """The trained network's answers."""
         return _prepared(self.path, self.overrides)[1]
+
+    def judged(self) -> Table:
+        """What every exit says of the test samples."""
+        prepared, inference = _prepared(self.path, self.overrides)
+        return inference.table(prepared.dataset.test)
 
     def scenario(self, *overrides: str) -> Scenario:
         """The scenario with further overrides."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,8 +12,9 @@ import pytest
 from brokers_kit import WAIT_S, burst, fleet, inbox, needs_mosquitto, within
 
 from brokers import mosquitto
-from brokers.api import BrokerError
+from brokers.api import BrokerError, Identity
 from brokers.client import Pool
+from brokers.wire import see_off
 
 pytestmark = needs_mosquitto
 both_ways = pytest.mark.parametrize("fast", [True, False], ids=["fast", "paho"])
@@ -177,6 +180,32 @@ def test_a_durable_broker_keeps_what_it_acknowledged() -> None:
         for payload in payloads:
             assert pool.take(1, topic, payload, WAIT_S)
         pool.close()
+
+
+def test_who_leaves_with_answers_unread_is_still_heard_to_the_end(
+    server: mosquitto.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (camera,) = fleet(1)
+    pool, watcher = Pool(server.url), Pool(server.url)
+    pool.connect([camera])
+    watcher.connect([Identity("watcher", "watcher/status", b"", (camera.will_topic,))])
+    pool.publish(0, "anywhere", b"news", 1)
+    pool._loop.flush()
+    assert pool._connections[0].sock is not None
+    assert select.select([pool._connections[0].sock], [], [], WAIT_S)[0], "the acknowledgement is here, unread"
+    server.pause()
+    for number in range(50):
+        pool.publish(0, "anywhere", b"more to acknowledge %d" % number, 1)
+
+    def resume(leaving: list[socket.socket]) -> None:
+        server.resume()
+        see_off(leaving)
+
+    monkeypatch.setattr("brokers.client.see_off", resume)
+    pool.close()
+    assert watcher.take(0, camera.will_topic, b"", WAIT_S) == b"", "the good-bye has cleared the status"
+    assert watcher.take(0, camera.will_topic, b"offline", 0.2) is None
+    watcher.close()
 
 
 def test_a_broker_that_does_not_come_back_is_an_error(server: mosquitto.Server) -> None:
