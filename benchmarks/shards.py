@@ -21,12 +21,12 @@ from sim.world.play import Outcome, play
 from sim.world.shards import Crew
 
 SCENARIO: Final = Path("scenarios/six_cameras.yaml")
-SITES, SAMPLES, SHARDS, ROUNDS = 1000, 171, 2, 5
+SITES, SAMPLES, SHARDS, ROUNDS = 1000, 300, 2, 5
 
 
 def rows() -> Iterator[Row]:
     """All rows."""
-    wanted = world.load(SCENARIO, overrides=[f"sites={SITES}", f"samples={SAMPLES}"])
+    wanted = world.load(SCENARIO, overrides=[f"sites={SITES}", f"samples={SAMPLES}", f"data.test={SAMPLES}"])
     prepared = world.prepare(wanted)
     inference = prepared.network.inference(prepared.dataset)
     inference.prefetch(prepared.dataset.test)

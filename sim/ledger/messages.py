@@ -89,7 +89,7 @@ class _Codes(dict[str, int]):
 
     def used(self, codes: np.ndarray) -> pa.DictionaryArray:
         """As `column`, with the strings that occur and no others, sorted; negative codes are null."""
-        present = sorted(set(codes[codes >= 0].tolist()), key=self.names.__getitem__)
+        present = sorted(np.flatnonzero(np.bincount(codes[codes >= 0])).tolist(), key=self.names.__getitem__)
         places = np.full(len(self.names) + 1, -1, np.int32)
         places[present] = np.arange(len(present))
         found = places[codes]
