@@ -422,7 +422,13 @@ def test_a_message_of_a_sample_that_this_clock_has_not_reached_comes_when_it_is_
     scores = inference.device(prepared.picture(0, 3), 1).scores
     frame = wire.encode(wire.SCORES, wire.FLOAT32, 1, 3, 9, scores, expected=1)
     station.fabric.come("fogfleet/testtest/site-0/cam.1/scores", frame)
-    assert station.fabric.clock.peek() > 3 * prepared.period_s, "nothing is decided before it was captured"
+    assert station.fabric.clock.peek() == 3 * prepared.period_s, "nothing is decided before it was captured"
+    earlier = wire.encode(wire.SCORES, wire.FLOAT32, 1, 0, 10, scores, expected=1)
+    station.fabric.come("fogfleet/testtest/site-0/cam.1/scores", earlier)
+    assert station.fabric.clock.peek() < prepared.period_s, "and nothing waits behind it"
+    station.fabric.interrupt()
+    lost = [(row.sample, REASONS[row.code]) for row in station.diary.take()]
+    assert sorted(lost) == [(0, "interrupted"), (3, "interrupted")]
 
 
 def test_others_are_given_as_much_time_on_the_wall_as_at_speed_one() -> None:

@@ -34,6 +34,13 @@ class Coming(NamedTuple):
     passage: Passage
 
 
+class Early(NamedTuple):
+    """A message of a sample that this node's clock has not reached yet."""
+
+    lane: Lane
+    frame: wire.Frame
+
+
 class StationFabric(Fabric):
     """A `Fabric` for one node; all others are elsewhere."""
 
@@ -96,12 +103,15 @@ class StationFabric(Fabric):
         elif not self._is_new(lane, frame):
             self._diary.twice += 1
         else:
-            self._travel(lane, frame)
+            due_s = lane.src.services.book.entry(lane.site, frame.sample).captured_s
+            if due_s > self.clock.now:  # the sender's clock is ahead of this one, which may have stood still
+                self.clock.at(due_s, self._travel, Early(lane, frame))
+            else:
+                self._travel(Early(lane, frame))
 
-    def _travel(self, lane: Lane, frame: wire.Frame) -> None:
-        due_s = lane.src.services.book.entry(lane.site, frame.sample).captured_s
-        now_s = max(self.clock.now, due_s)  # the sender's clock may be ahead of this one, which may have stood still
-        cost = self._cost(lane.topic, len(frame.payload))
+    def _travel(self, early: Early) -> None:
+        lane, frame = early
+        now_s, cost = self.clock.now, self._cost(lane.topic, len(frame.payload))
         passage = lane.link.send(now_s, cost.link_bytes, frame.kind, frame.sample, frame.node)
         if passage.arrives_s is None:
             self._lose(lane, frame, len(frame.payload), passage.lost or "link", passage.attempts)
@@ -130,8 +140,8 @@ class StationFabric(Fabric):
 
     def interrupt(self) -> None:
         """The run ends: what is on its link never arrives."""
-        for _, call in self.clock.withdraw(lambda call: isinstance(call.argument, Coming)):
-            coming: Coming = call.argument
+        for _, call in self.clock.withdraw(lambda call: isinstance(call.argument, Coming | Early)):
+            coming: Coming | Early = call.argument
             self._lose(coming.lane, coming.frame, len(coming.frame.payload), "interrupted")
 
     def _lose(self, lane: Lane, frame: wire.Frame | None, size: int, reason: str, attempts: int = 0) -> None:
