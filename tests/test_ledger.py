@@ -158,6 +158,28 @@ def test_the_earlier_decision_counts_whichever_is_told_first() -> None:
         assert (entry.exit, entry.predicted, entry.decided_s) == ("cloud", 0, 0.2)
 
 
+def test_a_log_that_is_interrupted_while_it_writes_can_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "ROW_GROUP", 10)
+    log = MessageLog(tmp_path / "m.parquet")
+    lane, write, written = log.lane(LANE), log._write, list[messages.Rows]()
+
+    def interrupted(rows: messages.Rows) -> None:
+        write(rows)
+        written.append(rows)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(log, "_write", interrupted)
+    for number in range(45):
+        log.lost_code(float(number), log.code(lane, (12, 30, 104, 170)) | number, "loss", "", 0.0, float(number))
+    with pytest.raises(KeyboardInterrupt):
+        log.settle(42.0)
+    log.close()
+    assert pd.read_parquet(tmp_path / "m.parquet")["sample"].tolist() == [*range(20), *range(40, 45)]
+
+
 def test_rows_that_several_logs_hand_on_make_the_file_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small row groups; lanes that are in one log each; messages of one time; losses."""
     monkeypatch.setattr(messages, "ROW_GROUP", 50)

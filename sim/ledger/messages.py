@@ -251,11 +251,11 @@ class MessageLog:
     def _put(self, parts: Iterable[Rows], until_s: float, least: int) -> None:
         """Writes what is known to have happened before `until_s`, and keeps the rest."""
         rows = self._in_order([self._kept, *parts])
-        done, start = int(np.searchsorted(rows.when_s, until_s)), 0
-        while done - start >= least:
-            self._write(rows.at(slice(start, min(start + ROW_GROUP, done))))
-            start = min(start + ROW_GROUP, done)
-        self._kept = rows.at(slice(start, None))
+        done = int(np.searchsorted(rows.when_s, until_s))
+        end = done if least < ROW_GROUP else done - done % ROW_GROUP
+        self._kept = rows.at(slice(end, None))  # first, so that Ctrl-C leaves nothing to be written twice
+        for start in range(0, end, ROW_GROUP):
+            self._write(rows.at(slice(start, min(start + ROW_GROUP, end))))
 
     def _in_order(self, parts: Iterable[Rows]) -> Rows:
         """All rows by time and lane; those of one time on one lane stay as they were."""
