@@ -27,7 +27,7 @@ from sim.world.prepare import Prepared
 
 SCENARIO = Path("scenarios/six_cameras.yaml")
 CLIENT = Path("benchmarks/raw_client.c")
-SITES, SAMPLES, IDENTITIES = 100, 10, 10_000
+SITES, SAMPLES, IDENTITIES = 100, 50, 10_000
 MESSAGES = 40_000
 ROUNDS = 5
 

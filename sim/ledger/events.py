@@ -9,6 +9,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sim.ledger.columns import column
+
 _SCHEMA: Final = pa.schema(
     [
         ("at_s", pa.float64()),
@@ -51,5 +53,5 @@ class EventLog:
 
     def write(self, path: Path) -> None:
         """Writes `events.parquet`."""
-        columns = [pa.array([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
+        columns = [column([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
         pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), path, compression="zstd", store_schema=False)

@@ -9,6 +9,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sim.ledger.columns import column
+
 _SCHEMA: Final = pa.schema(
     [
         ("kind", pa.string()),
@@ -57,7 +59,7 @@ class FaultLog:
 
     def write(self, path: Path) -> None:
         """Writes `faults.parquet`."""
-        columns = [pa.array([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
+        columns = [column([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
         table = pa.Table.from_arrays(columns, schema=_SCHEMA)
         pq.write_table(table, path, compression="zstd", store_schema=False)
 

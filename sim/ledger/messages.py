@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.errors import InvariantError
+from sim.ledger.columns import named, numbers
 from sim.wire import HEADER_BYTES
 
 ROW_GROUP: Final = 1 << 16
@@ -85,16 +86,14 @@ class _Codes(dict[str, int]):
 
     def column(self, codes: np.ndarray) -> pa.DictionaryArray:
         """Codes as the strings they stand for."""
-        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(self.names, pa.string()))
+        return named(codes, self.names)
 
     def used(self, codes: np.ndarray) -> pa.DictionaryArray:
         """As `column`, with the strings that occur and no others, sorted; negative codes are null."""
         present = sorted(np.flatnonzero(np.bincount(codes[codes >= 0])).tolist(), key=self.names.__getitem__)
         places = np.full(len(self.names) + 1, -1, np.int32)
         places[present] = np.arange(len(present))
-        found = places[codes]
-        names = pa.array([self.names[code] for code in present], pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(found, mask=found < 0), names)
+        return named(places[codes], [self.names[code] for code in present])
 
 
 class Rows(NamedTuple):
@@ -308,19 +307,19 @@ class MessageLog:
             for codes, column in zip(list(self._columns.values())[:4], self._lanes, strict=False)
         )
         columns = [
-            pa.array(rows.sent_s),
-            pa.array(rows.arrived_s, mask=np.isnan(rows.arrived_s)),
+            numbers(rows.sent_s),
+            numbers(rows.arrived_s, np.isnan(rows.arrived_s)),
             *(src, dst, kind, site),
-            pa.array(rows.codes.astype(np.int32)),
-            pa.array(payload),
-            pa.array(np.full(len(lanes), HEADER_BYTES, np.int32)),
-            pa.array(mqtt),
-            pa.array(tcpip),
+            numbers(rows.codes.astype(np.int32)),
+            numbers(payload),
+            numbers(np.full(len(lanes), HEADER_BYTES, np.int32)),
+            numbers(mqtt),
+            numbers(tcpip),
             self._fates.used(rows.fates),
             self._faults.used(rows.faults),
-            pa.array(attempts.astype(np.int8)),
-            pa.array(rows.queued_s),
-            pa.array((np.maximum(attempts - 1, 0) * whole).astype(np.int32)),
+            numbers(attempts.astype(np.int8)),
+            numbers(rows.queued_s),
+            numbers((np.maximum(attempts - 1, 0) * whole).astype(np.int32)),
         ]
         assert self._writer is not None
         self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.errors import InvariantError
+from sim.ledger.columns import named, numbers, strings
 from sim.ledger.faults import joined
 from sim.wire import EXITS
 
@@ -214,19 +215,21 @@ class SampleBook:
         exits, stages = np.frombuffer(self._exit, np.uint8)[at], np.frombuffer(self._stage, np.uint8)[at]
         undecided = exits == 0
         fates = [f"dropped:{reason}" for reason in STAGES]
-        touched = pa.array(map(self._faults.get, at.tolist()), pa.string()) if self._faults else None
+        touched = pa.nulls(len(at), pa.string())
+        if self._faults:
+            touched = strings(list(map(self._faults.get, at.tolist())))
         columns = [
-            pa.DictionaryArray.from_arrays(pa.array((at // self._samples).astype(np.int32)), pa.array(site_names)),
-            pa.array((at % self._samples).astype(np.int32)),
-            pa.array(np.frombuffer(self._label, np.int16)[at]),
-            pa.array(np.frombuffer(self._predicted, np.int16)[at], mask=undecided),
+            named(at // self._samples, site_names),
+            numbers((at % self._samples).astype(np.int32)),
+            numbers(np.frombuffer(self._label, np.int16)[at]),
+            numbers(np.frombuffer(self._predicted, np.int16)[at], undecided),
             _strings(_EXITS, exits),
-            pa.array(np.frombuffer(self._entropy, np.float64)[at], mask=undecided),
-            pa.array(np.frombuffer(self._captured, np.float64)[at]),
-            pa.array(np.frombuffer(self._decided, np.float64)[at], mask=undecided),
-            pa.array(np.frombuffer(self._devices, np.int16)[at]),
+            numbers(np.frombuffer(self._entropy, np.float64)[at], undecided),
+            numbers(np.frombuffer(self._captured, np.float64)[at]),
+            numbers(np.frombuffer(self._decided, np.float64)[at], undecided),
+            numbers(np.frombuffer(self._devices, np.int16)[at]),
             _strings([*_EXITS, *fates], np.where(undecided, len(_EXITS) + stages, exits)),
-            pa.nulls(len(at), pa.string()) if touched is None else touched,
+            touched,
         ]
         table = pa.Table.from_arrays(columns, schema=_SCHEMA)
         pq.write_table(table, path, compression="zstd", store_schema=False)
@@ -234,4 +237,4 @@ class SampleBook:
 
 def _strings(names: Sequence[str | None], codes: np.ndarray) -> pa.Array:
     """The strings that codes stand for; None is null."""
-    return pa.array(names, pa.string()).take(pa.array(codes.astype(np.int32)))
+    return strings(names).take(numbers(codes.astype(np.int32)))

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from brokers.api import Counters
 from sim.ddnn import Inference
+from sim.ledger import columns
 from sim.meter import battery_life_s, energy_j
 from sim.nodes.node import Node
 from sim.world import curve, summary, under_fault
@@ -111,7 +112,7 @@ def node_rows(prepared: Prepared, outcome: Outcome) -> list[dict[str, Any]]:
 
 def write_nodes(prepared: Prepared, outcome: Outcome, path: Path) -> None:
     """Writes `nodes.parquet`."""
-    table = pa.Table.from_pylist(node_rows(prepared, outcome), schema=_NODES)
+    table = columns.table(node_rows(prepared, outcome), _NODES)
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
 
