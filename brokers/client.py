@@ -179,6 +179,12 @@ class Pool(Outages):
             pass
         return self._mail.unclaimed()
 
+    def catch_up(self, patience_s: float) -> None:
+        """Waits until the broker has acknowledged what it was sent, on connections that there are."""
+        deadline = time.monotonic() + patience_s
+        while self._unacknowledged() and (left := deadline - time.monotonic()) > 0:
+            self._loop.poll(left)
+
     def _unacknowledged(self) -> bool:
         return any(connection.sock is not None and connection.in_flight() for connection in self._connections)
 
@@ -188,9 +194,7 @@ class Pool(Outages):
         Acknowledgements are read before, for at most a second: who closes with something unread resets the connection,
         and what the broker has not read by then is lost.
         """
-        deadline = time.monotonic() + _LAST_S
-        while self._unacknowledged() and (left := deadline - time.monotonic()) > 0:
-            self._loop.poll(left)
+        self.catch_up(_LAST_S)
         for connection in self._connections:
             if connection.sock is not None:
                 connection.leave()

@@ -6,8 +6,10 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from brokers.api import BrokerError
@@ -17,6 +19,7 @@ MISSING = (
     "Mosquitto is not installed: `apt-get install mosquitto`, `dnf install mosquitto` or "
     "`brew install mosquitto`; `make setup` unpacks it without root where it can; or use `--broker embedded`"
 )
+_SAVE_S = 30.0
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
 
@@ -125,5 +128,27 @@ class Server(_Server):
     def _environment(self) -> dict[str, str]:
         return environment(self._binary)
 
+    def save(self) -> None:
+        """See `brokers.server.Server.save`: on SIGUSR1 Mosquitto writes a file anew and puts it in place of the old."""
+        if not self.durable or self._paused:
+            return
+        database = self.folder / "mosquitto.db"
+        before = _identity(database)
+        os.kill(self.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + _SAVE_S
+        while _identity(database) == before:
+            if time.monotonic() > deadline:
+                raise BrokerError(f"Mosquitto has not saved its state within {_SAVE_S:g} s")
+            time.sleep(0.001)
+
     def _opened(self, log: str) -> bool:
         return " running" in log
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file it is, and when it was written; zeros if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns

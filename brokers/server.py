@@ -126,6 +126,13 @@ class Server(ABC):
             shutil.rmtree(self._folder, ignore_errors=True)
         self._process = self._folder = None
 
+    def save(self) -> None:  # noqa: B027  (a broker that keeps nothing has nothing to save)
+        """Returns once everything that a durable broker has acknowledged is on its disk, as it soon would be anyway.
+
+        Raises:
+            BrokerError: it does not do so.
+        """
+
     def kill(self) -> None:
         """SIGKILL: as a power cut would, but the folder stays for `restart`."""
         process = self._running()

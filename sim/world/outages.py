@@ -143,8 +143,15 @@ class Witness:
             self._seen.update(
                 map(hash, self._missed)
             )  # what is not acknowledged is sent again, and then its receiver may be back
+            if self._keeps and self._away:
+                self._let_it_save()
             self._pool.announce_outage()
             self._own().kill()
+
+    def _let_it_save(self) -> None:
+        """What waits for an absent client would be on the broker's disk by now, if the time were not virtual."""
+        self._pool.catch_up(self._patience_s)
+        self._own().save()
 
     def restart(self) -> None:
         """Starts the broker again and brings clients back, once nothing wants it dead any more."""
