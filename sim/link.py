@@ -23,8 +23,10 @@ from sim.rng import Array, Grid
 Row = TypeVar("Row")
 
 MAX_ATTEMPTS: Final = 8
-BLOCK: Final = 256
+BLOCK: Final = 1024
 """First attempts that are drawn together, if there are not more sites than that."""
+AHEAD: Final = 256
+"""Samples at most that they belong to."""
 KEPT: Final = 3
 """Blocks of one kind and origin that are kept; a message of an older one is drawn alone."""
 
@@ -70,7 +72,7 @@ class Blocks(Generic[Row]):
         self.sites = sites
         self.first = first
         self.rows: dict[int, Row] = {}
-        self._span = max(1, BLOCK // sites)
+        self._span = min(max(1, BLOCK // sites), AHEAD)
         self._blocks: dict[tuple[int, int], deque[range]] = {}
 
     def row(self, kind: int, sample: int, origin: int) -> Row | None:
@@ -108,16 +110,20 @@ class Stream(Blocks[tuple[list[float], list[float]]]):
         name: stable and without the site, e.g. `cam.3->gw`.
         sites: links that share the stream.
         first: the site of the first of them; below, sites are counted from it.
+
+    Attributes:
+        alone: numbers are asked for now and then, and drawn one by one: `Delays` has those of most messages.
     """
 
-    __slots__ = ()
+    __slots__ = ("alone",)
 
     def __init__(self, seed: int, name: str, sites: int = 1, first: int = 0) -> None:
         super().__init__(Grid(seed, "link", name), sites, first)
+        self.alone = False
 
     def pair(self, site: int, kind: int, sample: int, origin: int, attempt: int) -> tuple[float, float]:
         """Two numbers in [0, 1): against the loss rate, and within the jitter."""
-        if attempt == 0:
+        if attempt == 0 and not self.alone:
             row = self.row(kind, sample, origin)
             if row is not None:
                 return row[0][site], row[1][site]

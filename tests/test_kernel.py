@@ -173,7 +173,7 @@ def test_draws_are_uniform_and_independent() -> None:
 
 def test_a_message_that_comes_after_its_block_has_gone_is_delayed_as_it_would_have_been() -> None:
     model = LinkModel(1e6, latency_s=0.01, jitter_s=0.002, loss=0.2)
-    stream = Stream(1, "a->b", sites=300)
+    stream = Stream(1, "a->b", sites=2000)
     early = [Delays(stream, model).at(7, 1, sample, 0) for sample in range(20)]
     delays = Delays(stream, model)
     delays.at(7, 1, 1000, 0)

@@ -9,9 +9,10 @@ message, or one that is still under way from the sample before) takes the usual 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from heapq import heappush
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ from sim.link import Link
 from sim.nodes.camera import Camera
 from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane
-from sim.nodes.shortcut import Parcel, Shortcut, Way
+from sim.nodes.shortcut import Shortcut
 from sim.wire import ABSENT, BITS, FEATURES, HEADER_BYTES, REQUEST, SCORES, encode_nodes
 
 SPARE: Final = 0.9
@@ -136,37 +137,52 @@ class Stage:
     """One message to or from each camera: how long each is on its link, and what stands for it in the ledger.
 
     Args:
-        parcels: what is published for one sample.
-        ways: where it goes; further: whether all but the first go over a way that another one has paid for.
+        lanes: where it goes; those of one port are one publish, which the first of them pays for.
+        payload_bytes: its size.
     """
 
-    __slots__ = ("codes", "durations_s", "parcels", "ways")
+    __slots__ = ("_codes", "_durations_s", "_queued_s", "lanes", "payload_bytes")
 
-    def __init__(self, parcels: list[Parcel], ways: list[Way], *, further: bool = False) -> None:
-        self.parcels = parcels
-        self.ways = ways
-        self.durations_s = [way.duration_s for way in ways]
-        self.codes = [way.further if further and way is not ways[0] else way.first for way in ways]
+    def __init__(self, fabric: Shortcut, lanes: Sequence[Lane], payload_bytes: int) -> None:
+        self.lanes = lanes
+        self.payload_bytes = payload_bytes
+        self._queued_s = array("d", bytes(8 * len(lanes)))
+        self._codes, self._durations_s = [], []
+        new_code, paid = fabric.log.new_code, None
+        for lane in lanes:
+            cost = fabric.price(lane.port, payload_bytes)
+            legs, paid = (1 if lane.port is paid else 2), lane.port
+            sizes = payload_bytes, legs * cost.mqtt_bytes, legs * cost.tcpip_bytes, cost.link_bytes
+            self._codes.append(1 << 56 | new_code(lane.number, sizes))
+            self._durations_s.append(cost.link_bytes * 8.0 / lane.link.model.bandwidth_bps)
 
     def carry(self, log: MessageLog, sample: int, sent_s: Sequence[float], delays_s: Row) -> list[float]:
         """Writes the messages of a sample into the ledger, each on an idle link, and returns when they arrive."""
         arrive_s = [
             now_s + lasts_s + delay_s
-            for now_s, lasts_s, delay_s in zip(sent_s, self.durations_s, delays_s, strict=True)
+            for now_s, lasts_s, delay_s in zip(sent_s, self._durations_s, delays_s, strict=True)
         ]
         log.sent_s.extend(sent_s)
         log.arrived_s.extend(arrive_s)
-        log.queued_s.extend(repeat(0.0, len(arrive_s)))
-        log.codes.extend([code | sample for code in self.codes])
+        log.queued_s.extend(self._queued_s)
+        log.codes.extend([code | sample for code in self._codes])
         return arrive_s
 
-    def settle(self, samples: int) -> None:
-        """Counts what was sent of so many samples."""
-        for parcel in self.parcels:
-            parcel.published += samples
-            parcel.ways[0].src.sent_bytes += samples * (HEADER_BYTES + parcel.payload_bytes)
-        for way in self.ways:
-            way.messages += samples
+    def settle(self, fabric: Shortcut, samples: int) -> None:
+        """Counts what was sent of so many samples, all of which arrived."""
+        paid, payload_bytes = None, samples * self.payload_bytes
+        for lane in self.lanes:
+            src, dst = lane.src, lane.dst
+            link_bytes = samples * fabric.price(lane.port, self.payload_bytes).link_bytes
+            if lane.port is not paid:
+                paid = lane.port
+                src.sent += samples
+                src.sent_bytes += samples * HEADER_BYTES + payload_bytes
+                src.bytes_up += link_bytes
+            lane.messages += samples
+            lane.payload_bytes += payload_bytes
+            dst.received += samples
+            dst.bytes_down += link_bytes
 
 
 class Course:
@@ -197,7 +213,7 @@ class Course:
         self._disturbed = False
         self._taken += 1
         scores, _, _ = self._stages or self._prepare()
-        come_s = scores.carry(terms.log, sample, [now_s] * len(scores.ways), delays_s[0])
+        come_s = scores.carry(terms.log, sample, array("d", (now_s,)) * len(scores.lanes), delays_s[0])
         ready_s = max(come_s) if terms.complete else min(come_s) + terms.wait_s
         judged_s = gateway.reserve(ready_s, terms.flops)
         view, clock = terms.view(picture), terms.clock
@@ -217,7 +233,7 @@ class Course:
         _, requests, answers = self._stages or self._prepare()
         self._up += 1
         terms.book.reach(gateway.site, sample, ASKED)
-        come_s = requests.carry(terms.log, sample, [now_s] * len(requests.ways), delays_s[1])
+        come_s = requests.carry(terms.log, sample, array("d", (now_s,)) * len(requests.lanes), delays_s[1])
         back_s = answers.carry(terms.log, sample, come_s, delays_s[2])
         terms.book.reach(gateway.site, sample, FORWARDED)
         clock, publish, port = terms.clock, terms.fabric.publish, gateway.port(FEATURES)
@@ -231,34 +247,31 @@ class Course:
         """Counts what cameras, gateway and links did."""
         if self._stages is None:
             return
-        gateway, terms = self.gateway, self._terms
+        gateway, fabric = self.gateway, self._terms.fabric
         scores, requests, answers = self._stages
-        scores.settle(self._taken)
-        requests.settle(self._up)
-        answers.settle(self._up)
+        scores.settle(fabric, self._taken)
+        requests.settle(fabric, self._up)
+        answers.settle(fabric, self._up)
         gateway.judged += self._taken
         gateway.left += self._taken - self._up
-        (request,) = requests.parcels
-        terms.fabric.overheard_bytes += self._up * request.overheard_bytes * (len(request.ways) - len(requests.ways))
         for camera in self.cameras:
             camera.captured += self._taken
+        port = gateway.port(REQUEST)
+        unasked = len(port.lanes) - len(requests.lanes)
+        fabric.overheard_bytes += self._up * unasked * fabric.overheard(port, requests.payload_bytes)
 
     def _is_quiet(self, now_s: float) -> bool:
         """Whether all is over that was set off before."""
-        ways = chain.from_iterable(stage.ways for stage in self._stages or self._prepare())
-        return self.gateway.is_idle() and all(way.link.last_arrival_s < now_s for way in ways)
+        lanes = chain.from_iterable(stage.lanes for stage in self._stages or self._prepare())
+        return self.gateway.is_idle() and all(lane.link.last_arrival_s < now_s for lane in lanes)
 
     def _prepare(self) -> tuple[Stage, Stage, Stage]:
-        fabric, terms = self._terms.fabric, self._terms
-        score_bytes, feature_bytes = terms.inference.score_bytes, terms.inference.feature_bytes
-        scores = [fabric.parcel(camera.port(SCORES), score_bytes) for camera in self.cameras]
-        request = fabric.parcel(self.gateway.port(REQUEST), len(terms.request))
-        answers = [fabric.parcel(camera.port(FEATURES), feature_bytes) for camera in self.cameras]
-        asked = [way for way in request.ways if way.index in terms.indices]
+        terms, cameras = self._terms, self.cameras
+        fabric, inference = terms.fabric, terms.inference
         self._stages = (
-            Stage(scores, [parcel.ways[0] for parcel in scores]),
-            Stage([request], asked, further=True),
-            Stage(answers, [parcel.ways[0] for parcel in answers]),
+            Stage(fabric, [camera.port(SCORES).lanes[0] for camera in cameras], inference.score_bytes),
+            Stage(fabric, _asked(self.gateway, cameras), len(terms.request)),
+            Stage(fabric, [camera.port(FEATURES).lanes[0] for camera in cameras], inference.feature_bytes),
         )
         return self._stages
 

@@ -133,7 +133,7 @@ class Shortcut(Fabric):
     ) -> None:
         """As `Fabric.publish`."""
         size, kind = len(payload), port.kind
-        parcel = port.parcels.get(size) or self.parcel(port, size)
+        parcel = port.parcels.get(size) or self._parcel(port, size)
         parcel.published += 1
         port.src.sent_bytes += HEADER_BYTES + size
         frame = _frame(Frame, (kind, dtype, flags, origin, expected, sample, 0, payload))
@@ -201,10 +201,9 @@ class Shortcut(Fabric):
                 way.dst.bytes_down += arrived * parcel.link_bytes
         self._parcels.clear()
 
-    def parcel(self, port: Port, size: int) -> Parcel:
-        """What messages of one size on a port have in common."""
-        found = port.parcels.get(size)
-        return self._parcel(port, size) if found is None else found
+    def overheard(self, port: Port, payload_bytes: int) -> int:
+        """MQTT bytes of a message of this size that comes to a subscriber it is not meant for."""
+        return HEADER_BYTES + payload_bytes + self.price(port, payload_bytes).mqtt_bytes
 
     def delays(self, link: Link) -> Delays | None:
         """The delays of a link with jitter or loss; None: it has neither."""
@@ -213,6 +212,7 @@ class Shortcut(Fabric):
         found = self._delays.get(link.stream)
         if found is None:
             found = self._delays[link.stream] = Delays(link.stream, link.model)
+            link.stream.alone = True
         return found
 
     def _parcel(self, port: Port, size: int) -> Parcel:
@@ -224,7 +224,7 @@ class Shortcut(Fabric):
         for lane in port.lanes:
             first, further = code(lane.number, both), code(lane.number, last) if several else 0
             ways.append(Way(lane, link_bytes, first, further, self.delays(lane.link), self.parts.queue(lane.dst.site)))
-        parcel = port.parcels[size] = Parcel(size, link_bytes, HEADER_BYTES + size + cost.mqtt_bytes, tuple(ways))
+        parcel = port.parcels[size] = Parcel(size, link_bytes, self.overheard(port, size), tuple(ways))
         self._parcels.append((port, parcel))
         return parcel
 
