@@ -91,6 +91,9 @@ class Carrier(Protocol):
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """Hands one message over. Never waits for its delivery, and its return says nothing about that."""
 
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
+        """`publish` for who sends much on one topic."""
+
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """The first payload equal to `expected` that came back to `receiver` on `topic`.
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from brokers.address import parse_url
 from brokers.api import MQTT_5, MQTT_311, BrokerError, Counters, Identity, Notice
@@ -125,6 +126,11 @@ class Pool(Outages):
         connection.publish(topic, payload, qos)
         if self._loop.pending >= FLUSH_BYTES:
             self._loop.flush()
+
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
+        """See `Carrier.outlet`; raises as `publish`."""
+        usual = partial(self.publish, sender, topic, qos=qos)
+        return usual if qos else self._connections[sender].outlet(topic, usual)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `Carrier.take`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from brokers.api import MQTT_5, BrokerError, Counters, Identity
 from brokers.framing import MAX_PACKET, ack_bytes, publish_bytes
@@ -40,6 +41,10 @@ class MemoryCarrier:
         self._count(publish_bytes(topic, len(payload), qos, self.protocol), qos, len(receivers))
         for receiver in receivers:
             self._mail.box(receiver, topic).put(payload)
+
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
+        """See `brokers.api.Carrier`."""
+        return partial(self.publish, sender, topic, qos=qos)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """The payload, if it was published; never waits."""

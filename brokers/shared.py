@@ -6,9 +6,10 @@ had a connection of its own. Last wills are those of connections; the statuses o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from brokers.api import ONLINE, BrokerError, Carrier, Counters, Identity
 from brokers.client import Pool
@@ -71,6 +72,10 @@ class Shared:
     def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
         """See `Carrier.publish`."""
         self._carrier.publish(self._homes[sender], topic, payload, qos)
+
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
+        """See `brokers.api.Carrier`."""
+        return partial(self.publish, sender, topic, qos=qos)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `Carrier.take`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -351,3 +353,23 @@ def test_tls_with_our_own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pool.publish(0, inbox(identities[1]), image, 1)
         assert pool.take(1, inbox(identities[1]), image, WAIT_S) == image
         pool.close()
+
+
+@needs_mosquitto
+def test_an_outlet_sends_what_publish_would_and_notices_what_it_would_notice() -> None:
+    with mosquitto.Server() as server, contextlib.closing(Pool(server.url)) as pool:
+        pool.connect(people := fleet(2))
+        send, hear = pool.outlet(0, inbox(people[1]), 0), partial(pool.take, 1, inbox(people[1]))
+        for payload in (b"", b"a", b"b", b"a" * 200, b"c", b"d" * 20_000):
+            send(payload)
+            send(payload)
+            assert hear(payload, WAIT_S) == payload
+            assert hear(payload, WAIT_S) == payload
+        assert pool.counters.publishes_sent == pool.counters.publishes_received == 12
+        with pytest.raises(BrokerError, match="wildcards"):
+            pool.outlet(0, "a/+/b", 0)(b"a")
+        server.kill()
+        with pytest.raises(BrokerError):
+            while True:
+                send(b"a")
+                pool.pump(0.01)

@@ -7,7 +7,7 @@ given them out; so their header is known, and is not parsed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sim.clock import Clock
 from sim.ledger.messages import MessageLog
@@ -23,16 +23,24 @@ _Cargo = tuple[bytes, tuple[int, int, int, int, int, int, int]]
 _frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
 
 
+class Outlets(Carrier, Protocol):
+    """What a ferry needs of a broker beyond what every fabric does (`brokers.api.Carrier`)."""
+
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]: ...
+
+
 class Ferry(Shortcut):
     """A `Shortcut` with a carrier; only for runs without faults, and to be settled when they are over."""
 
     def __init__(
-        self, clock: Clock, carrier: Carrier, log: MessageLog, framing: Framing, qos: int, patience_s: float
+        self, clock: Clock, carrier: Outlets, log: MessageLog, framing: Framing, qos: int, patience_s: float
     ) -> None:
         super().__init__(clock, log, framing)
         self.carrier = carrier
+        self._outlet = carrier.outlet
         self.qos = qos
         self._patience_s = patience_s
+        self._outlets: dict[Port, Callable[[bytes], None]] = {}
         self._come = arrivals(log, self._brings)
 
     def publish(
@@ -51,7 +59,10 @@ class Ferry(Shortcut):
         src, kind, size = port.src, port.kind, len(payload)
         src.sequence = sequence = src.sequence + 1
         frame = encode(kind, dtype, origin, sample, sequence, payload, flags, expected)
-        self.carrier.publish(src.client, port.topic, frame, self.qos)
+        outlet = self._outlets.get(port)
+        if outlet is None:
+            outlet = self._outlets[port] = self._outlet(src.client, port.topic, self.qos)
+        outlet(frame)
         parcel = port.parcels.get(size) or self._parcel(port, size)
         parcel.published += 1
         src.sent_bytes += HEADER_BYTES + size

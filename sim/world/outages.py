@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from brokers.api import Counters, Identity
@@ -87,6 +88,10 @@ class Witness:
         if self._pauses:
             self._at_a_stop += [(client, topic, payload) for client in self._pool.subscribers(topic)]
         self._pool.publish(sender, topic, payload, qos)
+
+    def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
+        """See `brokers.api.Carrier`."""
+        return partial(self.publish, sender, topic, qos=qos)
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `brokers.api.Carrier`."""
