@@ -351,6 +351,11 @@ def test_a_process_elsewhere_cannot_be_killed_from_here(scenario: Callable[..., 
         up(wanted, broker="mosquitto", out=tmp_path, elsewhere=["cam.2"])
 
 
+def test_connections_that_nobody_can_share_are_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mqtt\.connections: separate processes have a connection each; remove it"):
+        up(scenario("mqtt.connections=2"), broker="auto", out=tmp_path)
+
+
 def test_what_needs_one_process_is_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"policies\.retune; remove that"):
         up(scenario("policies.retune={kind: byte-budget, bytes: 60, every: 20 s}"), broker="mosquitto", out=tmp_path)

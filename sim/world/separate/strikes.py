@@ -152,4 +152,6 @@ def refuse_what_needs_one_process(scenario: Scenario, broker: str) -> None:
     if any(there.values()):
         named = ", ".join(name for name, is_there in there.items() if is_there)
         raise UsageError(f"separate processes do not know {named}; remove that, or use fogfleet run --mode live")
+    if scenario.mqtt.connections is not None:
+        raise UsageError("mqtt.connections: separate processes have a connection each; remove it")
     refuse(scenario.faults, own_broker="://" not in broker)
