@@ -19,7 +19,7 @@ from sim.rng import Grid
 from sim.world.play import Outcome, play
 from sim.world.result import node_rows
 
-NEVER = "faults=[{kind: delay, target: '*', by: 1 s, probability: 0.0}]"
+NEVER = "faults=[{kind: delay, target: '*', by: 1 s, probability: 1.0e-15}]"
 
 
 def play_in(

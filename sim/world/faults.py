@@ -28,6 +28,7 @@ from sim.world import curve
 from sim.world.fleet import Fleet, full_name
 from sim.world.outages import Witness
 from sim.world.prepare import Prepared
+from sim.world.wiring import may_fail
 
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "camera": ("device",),
@@ -83,7 +84,7 @@ def engine(
     live: bool = False,
 ) -> Engine | None:
     """The faults of the scenario; None where there are none and (unless `live`) none can be injected by hand."""
-    if not prepared.scenario.faults and not live:
+    if not may_fail(prepared.scenario) and not live:
         return None
     carrier = fabric.carrier
     machinery = carrier if isinstance(carrier, Witness) else NoMachinery()

@@ -24,9 +24,14 @@ def forms(mqtt: Mqtt) -> Framing:
     return Framing(lambda topic, size: framing.publish_bytes(topic, size, qos, level), framing.ack_bytes(qos, level))
 
 
+def may_fail(scenario: Scenario) -> bool:
+    """Whether any fault can come; one of probability 0 cannot, and changes nothing, not even the time of the run."""
+    return any(fault.probability != 0 for fault in scenario.faults)
+
+
 def is_plain(scenario: Scenario) -> bool:
     """Whether nothing touches, refuses or counts a message on its way, so that it need not become bytes in memory."""
-    return not (scenario.faults or scenario.tenants or scenario.policies.retune is not None)
+    return not (may_fail(scenario) or scenario.tenants or scenario.policies.retune is not None)
 
 
 def services(prepared: Prepared, inference: Inference, clock: Clock, fabric: Fabric, book: SampleBook) -> Services:
