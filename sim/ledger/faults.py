@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim.ledger.columns import column
+from sim.ledger.columns import table
 
 _SCHEMA: Final = pa.schema(
     [
@@ -59,9 +59,7 @@ class FaultLog:
 
     def write(self, path: Path) -> None:
         """Writes `faults.parquet`."""
-        columns = [column([getattr(row, field.name) for row in self.rows], field.type) for field in _SCHEMA]
-        table = pa.Table.from_arrays(columns, schema=_SCHEMA)
-        pq.write_table(table, path, compression="zstd", store_schema=False)
+        pq.write_table(table([asdict(row) for row in self.rows], _SCHEMA), path, compression="zstd", store_schema=False)
 
 
 def joined(*names: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappush
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from sim.clock import Clock
 from sim.ledger.samples import CAPTURED
@@ -14,7 +13,6 @@ from sim.nodes.express import Course
 
 RANK = 1
 """Cameras capture after everything else of that moment, in their order: at this rank plus their number."""
-NO_COURSES: Final[Mapping[int, Course]] = MappingProxyType({})
 
 
 class Shutter:
@@ -81,9 +79,7 @@ class Shutter:
         self._next(sample + 1)
 
 
-def shutters(
-    clock: Clock, cameras: Iterable[Camera], samples: int, courses: Mapping[int, Course] = NO_COURSES
-) -> list[Shutter]:
+def shutters(clock: Clock, cameras: Iterable[Camera], samples: int, courses: Mapping[int, Course]) -> list[Shutter]:
     """One for all cameras that capture at the same times; `courses` by the client number of their first camera."""
     groups: dict[tuple[float, float], list[Camera]] = {}
     for camera in cameras:
