@@ -19,6 +19,7 @@ import pytest
 from brokers_kit import needs_mosquitto
 from fault_kit import TEXT
 from security_kit import hardened_broker
+from separate_kit import LONG, PATIENT, SLOW, Running, log_of, pids, with_faults
 from world_kit import ROOT, record, table
 
 from brokers import mosquitto
@@ -34,13 +35,7 @@ from sim.world.separate.station import Station, patience_s
 from sim.world.separate.up import up
 
 pytestmark = needs_mosquitto
-# A busy machine may stall for seconds: whoever waits, waits long enough.
-PATIENT = ("nodes.gw.wait=5 min", "nodes.cloud.wait=5 min", "samples=6")
-# Long enough for whatever is to happen in it, and ended then.
-LONG = ("data.test=60", "samples=60", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s")
-SLOW = ("samples=12", "nodes.cam.period=3 s")
 WHAT = ["site", "sample", "label", "predicted", "exit", "devices_used", "fate"]
-Until = Callable[[Callable[[world.Snapshot], bool]], world.Snapshot]
 
 
 @pytest.fixture
@@ -49,45 +44,6 @@ def scenario(tmp_path: Path) -> Callable[..., Any]:
     path = tmp_path / "three.yaml"
     path.write_text(TEXT)
     return lambda *overrides: world.load(path, [*PATIENT, *overrides])
-
-
-class Running:
-    """A fleet that runs in a thread, and is watched."""
-
-    def __init__(self, scenario: Any, out: Path, **options: Any) -> None:
-        self.telemetry = world.Telemetry(every_s=0.02)
-        self.results: list[world.RunResult] = []
-        self._serial = 0
-
-        def go() -> None:
-            self.results.append(up(scenario, out=out, telemetry=self.telemetry, **options))
-
-        self._thread = threading.Thread(target=go, daemon=True)
-        self._thread.start()
-
-    def until(self, holds: Callable[[world.Snapshot], bool]) -> world.Snapshot:
-        """The next snapshot for which something holds; fails after two minutes."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and (self._thread.is_alive() or not self.results):
-            found = self.telemetry.wait(self._serial)
-            if found is not None:
-                self._serial = found.serial
-                if holds(found):
-                    return found
-        raise AssertionError(f"never so: {self.telemetry.latest()}")
-
-    def end(self) -> world.RunResult:
-        """Ends the run early."""
-        self.telemetry.stop()
-        self._thread.join(120)
-        return self.results[0]
-
-
-def pids(out: Path) -> dict[str, int]:
-    """The newest process of each node, from the log of the run that goes on in `out`."""
-    (log,) = out.glob("*/*.partial/log.jsonl")
-    entries = map(json.loads, log.read_text().splitlines())
-    return {entry["node"]: entry["pid"] for entry in entries if entry["event"] == "started"}
 
 
 def test_separate_processes_decide_as_one(scenario: Callable[..., Any], tmp_path: Path) -> None:
@@ -251,16 +207,6 @@ def test_who_is_not_there_is_named(scenario: Callable[..., Any], tmp_path: Path)
         up(scenario(), broker="mosquitto", out=tmp_path, elsewhere=["cam.9"])
 
 
-def with_faults(scenario: Any, *faults: dict[str, Any]) -> Any:
-    """The scenario with faults of its own."""
-    return world.build({**scenario.to_json(), "faults": list(faults)}, scenario.path)
-
-
-def log_of(result: world.RunResult) -> list[dict[str, Any]]:
-    """The structured log of a run."""
-    return [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
-
-
 def test_a_crash_of_the_scenario_is_a_sigkill(scenario: Callable[..., Any], tmp_path: Path) -> None:
     crash = {"id": "blow", "kind": "crash", "target": "gw", "at": "4 s", "for": "6 s"}
     wanted = with_faults(scenario(*SLOW, "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s"), crash)
@@ -357,8 +303,8 @@ def test_connections_that_nobody_can_share_are_refused(scenario: Callable[..., A
 
 
 def test_what_needs_one_process_is_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"policies\.retune; remove that"):
-        up(scenario("policies.retune={kind: byte-budget, bytes: 60, every: 20 s}"), broker="mosquitto", out=tmp_path)
+    with pytest.raises(UsageError, match="do not know tenants; remove that"):
+        up(scenario("tenants={city: {sites: [0]}}"), broker="mosquitto", out=tmp_path)
     assert not (tmp_path / "three-cameras").exists()
 
 

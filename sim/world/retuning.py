@@ -7,8 +7,9 @@ aside. Then the expectation is rosier than the truth.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -38,36 +39,80 @@ class Watched:
     payload_bytes: int = 0
 
 
+class Change(NamedTuple):
+    """A new threshold, and what it was made from.
+
+    Attributes:
+        gateway: whose threshold it is, whoever stands in for it.
+        payload_bytes: per camera and sample of the window; None: nothing was judged.
+        heard: how many cameras sent anything in the window.
+        judged: samples of the window.
+    """
+
+    at_s: float
+    gateway: Gateway
+    was: float
+    becomes: float
+    payload_bytes: float | None
+    heard: int
+    judged: int
+
+
+class Retunes:
+    """The new thresholds of a run, written down."""
+
+    def __init__(self, plan: Plan, fleet: Fleet, events: EventLog) -> None:
+        self._plan = plan
+        self._events = events
+        self._gateways = [node for node in fleet.nodes if isinstance(node, Gateway)]
+
+    def note(self, change: Change) -> None:
+        """Adds an event."""
+        at_s, gateway, was, becomes, payload_bytes, heard, _ = change
+        spent = "nothing judged" if payload_bytes is None else f"{payload_bytes:.4g} B"
+        reason = f"{spent}, {heard} of {len(self._plan.groups[gateway.index])} cameras"
+        site = site_name(gateway.site)
+        self._events.add(Event(at_s, "retune", site, gateway.name, f"{was:.6g}", f"{becomes:.6g}", reason))
+
+    def summary(self) -> dict[str, Any]:
+        """`retunes` of the run's summary: how many, and the thresholds at the end."""
+        count = self._events.count("retune")
+        final = [gateway.services.thresholds["local"] for gateway in self._gateways]
+        return {"count": count, "final": {"lowest": min(final), "mean": float(np.mean(final)), "highest": max(final)}}
+
+
 class Retuning:
-    """The controllers of all gateways."""
+    """The controllers of gateways.
+
+    Args:
+        policy: who decides.
+        plan, clock: the world.
+        watched: the gateways, as `watch` finds them.
+        inference: what the calibration samples are judged with.
+        changed: told of every new threshold.
+        horizon_s: after this time nobody is asked any more.
+    """
 
     def __init__(
         self,
         policy: RetunePolicy,
         plan: Plan,
-        fleet: Fleet,
+        watched: Sequence[Watched],
         clock: Clock,
         inference: Inference,
-        events: EventLog,
+        changed: Callable[[Change], None],
         horizon_s: float,
     ) -> None:
         self._policy = policy
-        self._plan = plan
         self._clock = clock
-        self._events = events
+        self._changed = changed
         self._horizon_s = horizon_s
         self.outlooks = Outlooks(plan, inference)
-        self._watched = _watched(plan, fleet)
+        self._watched = watched
 
     def start(self) -> None:
-        """Looks for the first time at the end of the first window."""
-        self._next(1)
-
-    def summary(self) -> dict[str, Any]:
-        """`retunes` of the run's summary: how many, and the thresholds at the end."""
-        count = self._events.count("retune")
-        final = [watched.gateway.services.thresholds["local"] for watched in self._watched]
-        return {"count": count, "final": {"lowest": min(final), "mean": float(np.mean(final)), "highest": max(final)}}
+        """Looks for the first time at the end of the window that goes on."""
+        self._next(int(self._clock.now / self._policy.every_s) + 1)
 
     def _next(self, number: int) -> None:
         due_s = number * self._policy.every_s
@@ -87,19 +132,8 @@ class Retuning:
             raise UsageError(f"policies.retune: {self._policy.name()} chose {chosen:g}; a threshold is in [0, 1]")
         if chosen != window.threshold:
             gateway.services.thresholds["local"] = chosen
-            spent = "nothing judged" if window.payload_bytes is None else f"{window.payload_bytes:.4g} B"
-            heard = f"{len(window.cameras)} of {len(self._plan.groups[gateway.index])} cameras"
-            self._events.add(
-                Event(
-                    self._clock.now,
-                    "retune",
-                    site_name(gateway.site),
-                    gateway.name,
-                    f"{window.threshold:.6g}",
-                    f"{chosen:.6g}",
-                    f"{spent}, {heard}",
-                )
-            )
+            made_from = window.payload_bytes, len(window.cameras), window.samples
+            self._changed(Change(self._clock.now, gateway, window.threshold, chosen, *made_from))
 
     def _window(self, watched: Watched) -> Window:
         """What has come since the last look."""
@@ -159,11 +193,12 @@ class Outlooks:
         return tuple(found)
 
 
-def _watched(plan: Plan, fleet: Fleet) -> list[Watched]:
+def watch(plan: Plan, fleet: Fleet, site: int | None = None) -> list[Watched]:
+    """The gateways of a site (None: of all), each with the lanes of its cameras, detours included."""
     above = {camera.name: camera.uplink for camera in plan.cameras}
     below: dict[tuple[int, str | None], list[Lane]] = {}
     for lane in fleet.lanes:
         if lane.src.role == "camera" and lane.port.kind != EXIT:
             below.setdefault((lane.src.site, above[lane.src.name]), []).append(lane)
-    gateways = [node for node in fleet.nodes if isinstance(node, Gateway)]
+    gateways = [node for node in fleet.nodes if isinstance(node, Gateway) and site in (None, node.site)]
     return [Watched(gateway, below.get((gateway.site, gateway.name), [])) for gateway in gateways]

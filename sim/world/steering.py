@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sim.world.failover import Failover
 from sim.world.fleet import Fleet
 from sim.world.lifecycle import Announce, Lifecycle
 from sim.world.prepare import Prepared
-from sim.world.retuning import Outlooks, Retuning
+from sim.world.retuning import Outlooks, Retunes, Retuning, watch
 
 
 class Steering:
@@ -24,11 +25,13 @@ class Steering:
         events: EventLog | None = None,
         failover: Failover | None = None,
         retuning: Retuning | None = None,
+        retunes: Retunes | None = None,
         lifecycle: Lifecycle | None = None,
     ) -> None:
         self.events = EventLog() if events is None else events
         self._failover = failover
         self._retuning = retuning
+        self._retunes = retunes
         self._lifecycle = lifecycle
 
     @property
@@ -60,8 +63,8 @@ class Steering:
         found: dict[str, Any] = {}
         if self._failover is not None:
             found["failovers"] = self._failover.summary()
-        if self._retuning is not None:
-            found["retunes"] = self._retuning.summary()
+        if self._retunes is not None:
+            found["retunes"] = self._retunes.summary()
         if self._lifecycle is not None:
             found |= self._lifecycle.summary(virtual_s)
         return found
@@ -79,15 +82,22 @@ def steering(
     prepared: Prepared, fleet: Fleet, clock: Clock, inference: Inference, announce: Announce | None
 ) -> Steering:
     """What the scenario of a run calls for."""
-    plan, events = prepared.plan, EventLog()
-    cameras = [camera.config.period_s for camera in plan.cameras if camera.config.role == "camera"]
-    period_s, horizon_s = min(cameras), prepared.samples * max(cameras)
-    failover = retuning = None
+    plan, events, horizon_s = prepared.plan, EventLog(), horizon(prepared)
+    failover = retuning = retunes = None
     if plan.failover is not None:
-        last = prepared.samples - 1
-        failover = Failover(
-            plan.failover, plan, fleet, clock, events, horizon_s, lambda now_s: min(int(now_s / period_s), last)
-        )
+        failover = Failover(plan.failover, plan, fleet, clock, events, horizon_s, partial(latest, prepared))
     if plan.retune is not None:
-        retuning = Retuning(plan.retune, plan, fleet, clock, inference, events, horizon_s)
-    return Steering(events, failover, retuning, Lifecycle(fleet, clock, events, announce))
+        retunes = Retunes(plan, fleet, events)
+        retuning = Retuning(plan.retune, plan, watch(plan, fleet), clock, inference, retunes.note, horizon_s)
+    return Steering(events, failover, retuning, retunes, Lifecycle(fleet, clock, events, announce))
+
+
+def horizon(prepared: Prepared) -> float:
+    """Seconds of the run until the last sample is over; the fleet does nothing about itself after it."""
+    periods = [camera.config.period_s for camera in prepared.plan.cameras if camera.config.role == "camera"]
+    return prepared.samples * max(periods)
+
+
+def latest(prepared: Prepared, now_s: float) -> int:
+    """The sample that was due last."""
+    return min(int(now_s / prepared.period_s), prepared.samples - 1)

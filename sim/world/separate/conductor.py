@@ -14,9 +14,12 @@ from sim.nodes.node import Node
 from sim.world.fleet import Fleet, full_name
 from sim.world.live import LiveClock
 from sim.world.prepare import Prepared
-from sim.world.separate import names
+from sim.world.separate import names, orders
 from sim.world.separate.gather import Gathering
+from sim.world.separate.helm import Helm
 from sim.world.separate.line import Line
+from sim.world.separate.orders import Play
+from sim.world.steering import latest
 from sim.world.watching import WatchedBook
 
 LEAD_S: Final = 0.5
@@ -37,10 +40,13 @@ Log = Callable[..., None]
 class Conductor:
     """Talks with the nodes of one run.
 
+    Attributes:
+        clock: wall-clock time, which waits on the broker.
+        helm: what is told of thresholds and the like, if anything is.
+
     Args:
         pool: its own client, not yet connected.
         expected: full names of the nodes that take part.
-        clock: wall-clock time, which waits on `carrier`.
         book: shown to others while the run goes on.
         log: takes (event, fields).
         tend: called all the time: looks after processes; names those that have died, with their exit codes.
@@ -74,6 +80,7 @@ class Conductor:
             names.home_topic(run, name, kind): name for name in self._nodes for kind in (wire.STATUS, wire.LEDGER)
         }
         self._batches: dict[str, set[int]] = {}
+        self.helm: Helm | None = None
         self._start: wire.Control | None = None
         self._sequence = self._returns = 0
         self._told_s = time.monotonic()
@@ -170,6 +177,8 @@ class Conductor:
             self._online.add(name)
             if self._start is not None:
                 self._gathering.back(name, now_s)
+                if self.helm is not None:
+                    self.helm.back(name)
         else:
             self._online.discard(name)
             self._batches.pop(name, None)
@@ -190,12 +199,21 @@ class Conductor:
             return
         told.add(frame.sequence)
         for row in rows:
-            if not self._gathering.is_possible(row, self._book):
-                continue
-            self._gathering.take(name, row)
-            self._gathering.live(self._book, row)
+            if Helm.minds(row):
+                if self.helm is not None:
+                    self.helm.take(name, row)
+            elif self._gathering.is_possible(row, self._book):
+                self._gathering.take(name, row)
+                self._gathering.live(self._book, row)
         if any(row.what < COUNTER for row in rows):
             self._told_s = time.monotonic()
+
+    def tell(self, name: str, order: Play) -> None:
+        """Says something to one node alone."""
+        self._sequence += 1
+        sample = latest(self._prepared, self.clock.now)
+        frame = wire.encode(wire.CONTROL, wire.ORDER, 0, sample, self._sequence, orders.encode(order))
+        self._line.publish(0, names.order_topic(self._run, name), frame, 1)
 
     def _say(self, control: wire.Control) -> None:
         self._sequence += 1

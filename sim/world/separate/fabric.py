@@ -111,6 +111,8 @@ class StationFabric(Fabric):
 
     def _travel(self, early: Early) -> None:
         lane, frame = early
+        lane.messages += 1
+        lane.payload_bytes += len(frame.payload)
         now_s, cost = self.clock.now, self._cost(lane.topic, len(frame.payload))
         passage = lane.link.send(now_s, cost.link_bytes, frame.kind, frame.sample, frame.node)
         if passage.arrives_s is None:

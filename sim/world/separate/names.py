@@ -57,7 +57,7 @@ def own(fleet: Fleet, name: str) -> Node:
 def station_identity(plan: Plan, run: str, name: str) -> Identity:
     """The MQTT identity of one node, which also listens to the conductor."""
     identity = identities(plan, run)[names(plan).index(name)]
-    more = (control_topic(run), status_topic(run, CONDUCTOR, HOME))
+    more = (control_topic(run), order_topic(run, name), status_topic(run, CONDUCTOR, HOME))
     return replace(identity, subscriptions=(*identity.subscriptions, *more))
 
 
@@ -75,6 +75,12 @@ def conductor_identity(run: str) -> Identity:
 def control_topic(run: str) -> str:
     """Where the conductor retains when the run starts, and later that it is over."""
     return wire.topic(run, HOME, CONDUCTOR, wire.CONTROL)
+
+
+def order_topic(run: str, name: str) -> str:
+    """Where the conductor says something to one node alone."""
+    site, _, node = name.rpartition("/")
+    return f"{control_topic(run)}/{site or 'cloud'}/{node}"
 
 
 def status_topic(run: str, node: str, home: str) -> str:

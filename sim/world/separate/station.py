@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from brokers.api import MQTT_5, MQTT_311
@@ -23,8 +24,9 @@ from sim.world.accounts import CONDUCTOR, HOME
 from sim.world.fleet import Builder
 from sim.world.live import LiveClock
 from sim.world.prepare import Prepared
-from sim.world.separate import names
+from sim.world.separate import names, orders
 from sim.world.separate.diary import Diary, ToldBook
+from sim.world.separate.duties import Duties
 from sim.world.separate.fabric import StationFabric
 from sim.world.separate.line import Line
 from sim.world.wiring import forms, open_samples
@@ -63,6 +65,8 @@ class Station:
     Attributes:
         fabric: what the node publishes with, and what takes in what the broker brings.
         diary: what it writes down.
+        fleet: as this process has it.
+        duties: what it does beside its node's work.
     """
 
     def __init__(
@@ -94,7 +98,8 @@ class Station:
         self._batches = self._returns = 0
         self._recent: deque[tuple[float, bytes]] = deque()
         self._written_s = self._counted_s = 0.0
-        self._control = names.control_topic(run)
+        self._orders: list[bytes] = []
+        self._control, self._order = names.control_topic(run), names.order_topic(run, name)
         self._status = names.status_topic(run, CONDUCTOR, HOME)
         self._ledger = names.home_topic(run, name, wire.LEDGER)
         self._node = self._build()
@@ -135,6 +140,8 @@ class Station:
         fleet = Builder(prepared.plan, services, self._run).build()
         open_samples(prepared, self._book)
         own = names.own(fleet, self.name)
+        self.fleet = fleet
+        self.duties = Duties(prepared, fleet, own, self._clock, inference, self.diary)
         self.fabric.settle(own, fleet.lanes, lambda lane: _sizes(lane, prepared, inference))
         for sample in range(prepared.samples if own.role == "camera" else 0):
             inference.device(prepared.picture(own.site, sample), own.index)
@@ -154,6 +161,7 @@ class Station:
         self._notice(f"{self.name}: run {self._run} starts")
         if isinstance(node, Camera) and node.name not in self._prepared.scenario.down:
             clock.process(node.run(start.samples))
+        self.duties.start()
         clock.finish()
 
     def _end(self) -> None:
@@ -180,6 +188,8 @@ class Station:
 
     def _turn(self) -> None:
         self._take_mail()
+        while self._orders:
+            self._follow(self._orders.pop(0))
         now = time.monotonic()
         if now - self._counted_s >= COUNT_S:
             self._counted_s = now
@@ -194,6 +204,8 @@ class Station:
                 self._obey(payload)
             elif topic == self._status:
                 self._mind(payload)
+            elif topic == self._order:
+                self._orders.append(payload)
             elif self._start is not None:
                 self.fabric.come(topic, payload)
 
@@ -211,6 +223,11 @@ class Station:
         lasts_s = control.samples * self._prepared.period_s / control.speed
         if self._start is None and time.time() < control.epoch_s + lasts_s + LATE_S:
             self._start = control
+
+    def _follow(self, payload: bytes) -> None:
+        """The conductor says something to this node alone."""
+        with suppress(wire.Malformed):
+            self.duties.obey(orders.decode(wire.decode(payload).payload))
 
     def _mind(self, payload: bytes) -> None:
         """Without its conductor a run comes to nothing; but it may only have lost its connection."""

@@ -146,7 +146,6 @@ def refuse_what_needs_one_process(scenario: Scenario, broker: str) -> None:
     policies = scenario.policies
     there = {
         "policies.failover": policies.failover is not None,
-        "policies.retune": policies.retune is not None,
         "tenants": bool(scenario.tenants),
     }
     if any(there.values()):

@@ -29,6 +29,7 @@ from sim.world.run import INTERRUPTED, Notice, RunResult, as_given, describe, ex
 from sim.world.separate import names
 from sim.world.separate.conductor import Conductor
 from sim.world.separate.gather import Gathering
+from sim.world.separate.helm import Helm
 from sim.world.separate.processes import Crew, as_arguments
 from sim.world.separate.station import KEEPALIVE_S
 from sim.world.separate.strikes import ProcessEngine, Strikes, refuse_what_needs_one_process
@@ -178,7 +179,9 @@ class Session:
             conductor.clock.turns.append(watcher.look)
             telemetry.listen()
         events = EventLog()
-        self._steering = Steering(events, lifecycle=Lifecycle(self._fleet, conductor.clock, events, None))
+        conductor.helm = helm = Helm(prepared.plan, self._fleet, events, conductor.tell)
+        lifecycle = Lifecycle(self._fleet, conductor.clock, events, None)
+        self._steering = Steering(events, retunes=helm.retunes, lifecycle=lifecycle)
         self._steering.start(self._fleet)
         strikes.watch(self._fleet)
         conductor.clock.at(0.0, lambda _: engine.start())
