@@ -62,3 +62,7 @@ with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as listener:
             publish(f"{MINE}/features", frame(FEATURES, 2, sample, b"\x55" * 128))
     publish(STATUS, b"", "-r")
     listener.terminate()
+    try:
+        listener.wait(5)
+    except subprocess.TimeoutExpired:  # one of a hundred SIGTERMs makes mosquitto_sub 2.0 hang for ever
+        listener.kill()
