@@ -71,7 +71,7 @@ class FolderKeyring(Keyring):
     folder: Path = Path()
 
     def accounts(self) -> list[str]:
-        """Whose credentials lie here."""
+        """Whose credentials lie here: the names of their folders."""
         return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
 
     def certificates(self) -> list[Path]:
@@ -80,7 +80,7 @@ class FolderKeyring(Keyring):
 
     def access(self, account: str) -> Access:
         """See `Keyring.access`."""
-        own = self.folder / (account or "(a client without an account)")
+        own = self.folder / (folder_name(account) or "(a client without an account)")
         password, certificate = own / PASSWORD, own / CERTIFICATE
         try:
             if not own.is_dir():
@@ -97,6 +97,11 @@ class FolderKeyring(Keyring):
             return Access(tls=_context(str(own / AUTHORITY), str(certificate)))
         except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
             raise BrokerError(f"{own}: these credentials cannot be used: {error}") from error
+
+
+def folder_name(account: str) -> str:
+    """The folder of an account: `site-0.cam.3` for `site-0/cam.3`."""
+    return account.replace("/", ".")
 
 
 def open_keyring(tls: bool) -> Keyring:

@@ -8,16 +8,18 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import PurePosixPath
+from typing import Final, Literal
 
-from brokers import credentials
+from brokers import credentials, mosquitto
 from brokers.api import BrokerError
 from brokers.authority import Authority
 
 Auth = Literal["password", "certificate"]
 Files = dict[str, bytes]
 
+PLUGINS: Final = PurePosixPath("/usr/lib")
+"""Where the image `eclipse-mosquitto` has them, from 2.1 on."""
 _BROKER, _AT = "broker", PurePosixPath("/mosquitto/config")
 _ROUNDS = (
     10_000  # the passwords are 256 random bits, so that guessing is hopeless anyway; a login takes the broker 5 ms
@@ -26,19 +28,19 @@ _SALT_BYTES, _PASSWORD_BYTES = 12, 32
 _SPARE_CLIENTS = 16
 _QUEUED_PER_CLIENT = 1000
 _MIB = 1 << 20
-_PLUGIN_FOLDERS = (
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/local/lib",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-)
-_USERNAME = re.compile(r"[^\s:/+#%]{1,64}")
+_HEADER = "# written by `fogfleet broker init`: who may publish and receive what; anything else is denied\n"
+_PATTERN = """\
+# %u is the user name, site and node: site-0/cam.3. From 2.1 on Mosquitto denies patterns to names with a slash. Then
+# the accounts' own `topic write`, which say the same once more, are what counts: an upgrade silences nobody.
+pattern write {}
+"""
+_LONGEST_NAME = 64  # that of a certificate's common name
+_USERNAME = re.compile(r"(?!\.)[^\s:/+#%]+(/[^\s:/+#%]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of the broker and the topic filters that it may publish on and receive."""
+    """A user of the broker, e.g. `site-0/cam.3`, and the topic filters that it may publish on and receive."""
 
     name: str
     writes: tuple[str, ...]
@@ -57,7 +59,7 @@ class Profile:
         port: of its one listener.
         at: the folder in which the broker will find its files.
         user: which Mosquitto runs as, if it is started as root.
-        plugins: folder of Mosquitto's plug-ins (2.1 and later); None: where they usually are.
+        plugins: folder of Mosquitto's plug-ins, for 2.1 and later.
         max_packet_bytes: larger packets are refused.
         memory_bytes: of the broker's heap.
         days: how long the certificates hold.
@@ -70,7 +72,7 @@ class Profile:
     port: int = 8883
     at: PurePosixPath = _AT
     user: str | None = None
-    plugins: PurePosixPath | None = None
+    plugins: PurePosixPath = PLUGINS
     max_packet_bytes: int = _MIB
     memory_bytes: int = 256 * _MIB
     days: int = 365
@@ -79,18 +81,23 @@ class Profile:
     @property
     def by_plugin(self) -> bool:
         """Whether this Mosquitto has passwords and access lists in plug-ins."""
-        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:2]) >= (2, 1)
+        return mosquitto.numbers(self.version) >= (2, 1)
 
 
-def files(profile: Profile, accounts: Sequence[Account]) -> Files:
-    """Path and content of every file: `broker/…` for the broker, `nodes/<account>/…` for each node.
+def files(profile: Profile, accounts: Sequence[Account], pattern: str = "") -> Files:
+    """Path and content of every file: `broker/…` for the broker, `nodes/<folder of the account>/…` for each node.
+
+    Args:
+        profile: what kind of broker.
+        accounts: who may enter.
+        pattern: a topic filter in which `%u` is the user name, on which each account may publish; for Mosquitto 2.0.
 
     Raises:
         BrokerError: the names of accounts are not fit for it, or passwords and TLS do not fit together.
     """
     _check(profile, accounts)
     made = {f"{_BROKER}/mosquitto.conf": _configuration(profile, len(accounts)).encode()}
-    made[f"{_BROKER}/acl"] = access_list(accounts).encode()
+    made[f"{_BROKER}/acl"] = access_list(accounts, "" if profile.by_plugin else pattern).encode()
     authority = (profile.authority or Authority(profile.days)) if profile.tls else None
     if authority is not None:
         server = authority.server(profile.hosts)
@@ -98,7 +105,7 @@ def files(profile: Profile, accounts: Sequence[Account]) -> Files:
         made |= {f"{_BROKER}/server.crt": server.certificate, f"{_BROKER}/server.key": server.key}
     lines = []
     for account in accounts:
-        own = f"{credentials.NODES}/{account.name}"
+        own = f"{credentials.NODES}/{credentials.folder_name(account.name)}"
         if authority is not None:
             made[f"{own}/{credentials.AUTHORITY}"] = authority.own.certificate
         if profile.auth == "certificate" and authority is not None:
@@ -120,13 +127,9 @@ def hashed(password: str) -> str:
     return f"$7${_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
-def access_list(accounts: Sequence[Account]) -> str:
-    """Mosquitto's access control list; what is not in it is denied.
-
-    Every account is spelled out. A `pattern` with `%u` would be shorter, but it stands for one level of a topic, a
-    node's name takes two (site and node), and from 2.1 on user names with a slash are denied.
-    """
-    blocks = ["# written by `fogfleet broker init`: who may publish and receive what; anything else is denied\n"]
+def access_list(accounts: Sequence[Account], pattern: str = "") -> str:
+    """Mosquitto's access control list: the pattern, if any, and every account; what is not in it is denied."""
+    blocks = [_HEADER, *((_PATTERN.format(pattern),) if pattern else ())]
     for account in accounts:
         rights = [
             *(f"topic write {topic}" for topic in account.writes),
@@ -138,12 +141,16 @@ def access_list(accounts: Sequence[Account]) -> str:
 
 def _check(profile: Profile, accounts: Sequence[Account]) -> None:
     names = [account.name for account in accounts]
-    twice = {name for name in names if names.count(name) > 1}
+    folders = [credentials.folder_name(name) for name in names]
+    twice = {folder for folder in folders if folders.count(folder) > 1}
     if twice:
         raise BrokerError(f"two nodes would share the account {min(twice)!r}; rename one of them")
-    bad = [name for name in names if not _USERNAME.fullmatch(name)]
+    bad = [name for name in names if len(name) > _LONGEST_NAME or not _USERNAME.fullmatch(name)]
     if bad:
-        raise BrokerError(f"{bad[0]!r} is no account for a broker: 1 to 64 characters without spaces and :/+#%")
+        raise BrokerError(
+            f"{bad[0]!r} is no account for a broker: 1 to {_LONGEST_NAME} characters, none of them a space or :+#%, "
+            "the first no dot, at most one slash within"
+        )
     if profile.auth == "certificate" and not profile.tls:
         raise BrokerError("client certificates need TLS; leave out --no-tls, or use --auth password")
     if not profile.hosts:
@@ -193,16 +200,7 @@ def _who(profile: Profile) -> list[str]:
     if not profile.by_plugin:
         lines = ["allow_anonymous false", *((f"password_file {passwords}",) if by_password else ())]
         return [*lines, f"acl_file {acl}"]
-    folder = profile.plugins or _plugin_folder()
     lines = []
     if by_password:
-        lines = [f"global_plugin {folder}/mosquitto_password_file.so", f"plugin_opt_password_file {passwords}"]
-    return [*lines, f"global_plugin {folder}/mosquitto_acl_file.so", f"plugin_opt_acl_file {acl}"]
-
-
-def _plugin_folder() -> PurePosixPath:
-    """Where this machine's Mosquitto has them, else where the image `eclipse-mosquitto` does."""
-    for folder in _PLUGIN_FOLDERS:
-        if (Path(folder) / "mosquitto_acl_file.so").exists():
-            return PurePosixPath(folder)
-    return PurePosixPath(_PLUGIN_FOLDERS[0])
+        lines = [f"global_plugin {profile.plugins}/mosquitto_password_file.so", f"plugin_opt_password_file {passwords}"]
+    return [*lines, f"global_plugin {profile.plugins}/mosquitto_acl_file.so", f"plugin_opt_acl_file {acl}"]

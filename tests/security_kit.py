@@ -15,8 +15,17 @@ from typing import Any
 
 from brokers import credentials, hardened, mosquitto, private
 from brokers.lifeline import launch_command
+from sim.world.accounts import OWN_TOPICS
 
 START_S = 60.0
+SECOND = "FOGFLEET_TEST_MOSQUITTO"
+"""The environment variable that names a second Mosquitto, of another version, to test as well."""
+
+
+def second() -> Path | None:
+    """The second Mosquitto, if there is one."""
+    named = os.environ.get(SECOND)
+    return Path(named).resolve() if named else None
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,13 @@ class Hardened:
 
 
 @contextmanager
-def hardened_broker(parent: Path, accounts: Sequence[hardened.Account], **options: Any) -> Iterator[Hardened]:
-    """Starts one on a free port of the loopback; its folder is `parent/secure`."""
-    binary = mosquitto.find()
+def hardened_broker(
+    parent: Path, accounts: Sequence[hardened.Account], binary: Path | None = None, **options: Any
+) -> Iterator[Hardened]:
+    """Starts one on a free port of the loopback; its folder is `parent/secure`. Without `binary`, that of `find`."""
+    binary = binary or mosquitto.find()
     assert binary is not None
+    found = {"version": mosquitto.version_of(binary), "plugins": mosquitto.plugins(binary) or hardened.PLUGINS}
     folder = parent / "secure"
     user = "root" if os.geteuid() == 0 else None  # a test's folders are private to who runs it
     while True:
@@ -47,10 +59,8 @@ def hardened_broker(parent: Path, accounts: Sequence[hardened.Account], **option
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         at = PurePosixPath(folder / "broker")
-        profile = hardened.Profile(
-            **{"version": mosquitto.version_of(binary), "port": port, "at": at, "user": user, **options}
-        )
-        private.write_folder(folder, hardened.files(profile, accounts), replace=True)
+        profile = hardened.Profile(**{**found, "port": port, "at": at, "user": user, **options})
+        private.write_folder(folder, hardened.files(profile, accounts, OWN_TOPICS), replace=True)
         command = launch_command([str(binary), "-c", str(folder / "broker" / "mosquitto.conf")])
         log = parent / "broker.log"
         with log.open("wb") as output:

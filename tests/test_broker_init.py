@@ -17,7 +17,7 @@ from brokers.api import BrokerError
 from brokers.hardened import Account, Profile
 from sim.cli.app import app
 
-ONE = (Account("site-0.cam", ("fogfleet/+/site-0/cam/#",), ("fogfleet/+/site-0/gw/+",)),)
+ONE = (Account("site-0/cam", ("fogfleet/+/site-0/cam/#",), ("fogfleet/+/site-0/gw/+",)),)
 
 
 def init(folder: Path, *more: str) -> Result:
@@ -62,6 +62,17 @@ def test_nothing_is_overwritten_unless_asked(tmp_path: Path) -> None:
     assert before.keys() == after.keys()
     assert before["nodes/cloud/password"] != after["nodes/cloud/password"]
     assert [path.name for path in tmp_path.iterdir()] == ["secure"]
+
+
+def test_a_cloud_whose_name_would_speak_for_others_gets_no_account(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    text = (SCENARIOS / "six_cameras.yaml").read_text()
+    for name in ("site-0", "fleet"):
+        nodes = text.replace("  cloud: {role", f"  {name}: {{role").replace("uplink: cloud", f"uplink: {name}")
+        path.write_text(nodes.replace("gw->cloud", f"gw->{name}"))
+        result = init(tmp_path / "secure", "--scenario", str(path))
+        assert (result.exit_code, "could speak for all" in result.output) == (4, True), result.output
+        assert not (tmp_path / "secure").exists()
 
 
 @pytest.mark.parametrize("fails", ["_write", "_swap"])
@@ -125,6 +136,27 @@ def test_2_0_and_2_1_get_their_own_options() -> None:
         } <= limits
 
 
+def test_the_access_list_uses_a_pattern_where_the_version_honours_it_and_spells_it_out_everywhere() -> None:
+    texts = {
+        version: hardened.files(Profile(version=version), ONE, "fogfleet/+/%u/#")["broker/acl"].decode().splitlines()
+        for version in ("2.0.11", "2.1.2")
+    }
+    assert "pattern write fogfleet/+/%u/#" in texts["2.0.11"]
+    assert not [line for line in texts["2.1.2"] if "%u" in line]
+    for lines in texts.values():
+        own = lines[lines.index("user site-0/cam") :]
+        assert own[1:] == [
+            "topic write fogfleet/+/site-0/cam/#", "topic read fogfleet/+/site-0/gw/+", "topic read $SYS/broker/version"
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["lib", "lib64", "lib/mosquitto", "lib/aarch64-linux-gnu/mosquitto"])
+def test_plug_ins_are_found_near_the_binary(place: str, tmp_path: Path) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "mosquitto_acl_file.so").touch()
+    assert mosquitto.plugins(tmp_path / "sbin" / "mosquitto") == tmp_path / place
+
+
 def test_certificates_take_the_place_of_passwords() -> None:
     made = hardened.files(Profile(auth="certificate", version="2.1"), ONE)
     lines = made["broker/mosquitto.conf"].decode().splitlines()
@@ -168,7 +200,7 @@ def test_without_mosquitto_the_version_must_be_named(tmp_path: Path, monkeypatch
 
 
 def test_names_that_a_broker_would_misread_are_refused() -> None:
-    for name in ("a#b", "a b", "a:b", "x" * 65):
+    for name in ("a#b", "a+b", "%u", "a b", "a:b", "a/b/c", "/a", "a/", "../a", "x" * 65):
         with pytest.raises(BrokerError, match="no account for a broker"):
             hardened.files(Profile(), [Account(name, (), ())])
     with pytest.raises(BrokerError, match="share the account 'cam'"):

@@ -152,7 +152,8 @@ def test_an_oversize_packet_is_refused_and_the_connection_lives(qos: int) -> Non
 def test_a_packet_above_mqtt_s_own_limit_is_refused(server: mosquitto.Server) -> None:
     pool = Pool(server.url)
     pool.connect(fleet(1))
-    with pytest.raises(BrokerError, match="above the 268435460 bytes"):
+    limit = 268_435_455 if mosquitto.numbers(server.version) >= (2, 1) else 268_435_460  # the former we set, as we must
+    with pytest.raises(BrokerError, match=f"above the {limit} bytes"):
         pool.publish(0, "big", bytes(268_435_455), 1)
     pool.close()
 

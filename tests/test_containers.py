@@ -21,6 +21,7 @@ from world_kit import small
 from brokers import mosquitto
 from brokers.api import Identity
 from brokers.client import Pool
+from brokers.credentials import folder_name
 from sim import wire
 from sim.cli.app import app
 from sim.world.fleet import identities
@@ -86,7 +87,7 @@ def test_the_job_on_the_kubernetes_page_runs_every_shard_once() -> None:
 
 def test_every_node_of_the_scenario_has_its_container_in_every_fleet(services: dict[str, Any]) -> None:
     plan = Plan(small())
-    wanted = {identity.account for identity in identities(plan, "r")}
+    wanted = {folder_name(identity.account) for identity in identities(plan, "r")}
     for prefix in PREFIXES.values():
         nodes = [services[prefix + name]["command"] for name in FLEET[:-1]]
         assert {command[command.index("--node") + 1] for command in nodes} == wanted
@@ -140,7 +141,7 @@ def test_features_and_exits_cross_the_bridge_and_scores_stay_at_the_site() -> No
     plan = Plan(small())
     fleet = identities(plan, "b")
     site, cloud = fleet[:-1], fleet[-1]
-    gateway = next(index for index, one in enumerate(site) if one.account == "site-0.gw")
+    gateway = next(index for index, one in enumerate(site) if one.account == "site-0/gw")
     with mosquitto.Server() as far, SiteBroker(far.port) as near:
         below, above = Pool(near.url), Pool(far.url)
         watcher = Identity("watcher", "fogfleet/b/watcher/watcher/status", b"", ("fogfleet/b/#",))

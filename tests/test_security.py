@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from brokers_kit import needs_mosquitto
 from click.testing import CliRunner, Result
-from security_kit import Hardened, hardened_broker
+from security_kit import SECOND, Hardened, hardened_broker, second
 from world_kit import SCENARIOS, SMALL, digest, record, small
 
+from brokers import mosquitto
 from brokers.api import BrokerError, Identity
 from brokers.authority import Authority
 from brokers.client import Pool
+from brokers.credentials import folder_name
 from brokers.hardened import Account
 from sim import wire, world
 from sim.cli.app import app
@@ -36,9 +38,20 @@ def two_sites() -> tuple[Account, ...]:
     return accounts(small("six_cameras", "sites=2"))
 
 
+@pytest.fixture(scope="module", params=["found", SECOND])
+def binary(request: pytest.FixtureRequest) -> Path:
+    """Every Mosquitto that is here."""
+    path = second() if request.param == SECOND else mosquitto.find()
+    if path is None:
+        pytest.skip(f"{SECOND} names no second Mosquitto")
+    return path
+
+
 @pytest.fixture(scope="module")
-def by_password(tmp_path_factory: pytest.TempPathFactory, two_sites: tuple[Account, ...]) -> Iterator[Hardened]:
-    with hardened_broker(tmp_path_factory.mktemp("password"), two_sites) as broker:
+def by_password(
+    tmp_path_factory: pytest.TempPathFactory, two_sites: tuple[Account, ...], binary: Path
+) -> Iterator[Hardened]:
+    with hardened_broker(tmp_path_factory.mktemp("password"), two_sites, binary) as broker:
         yield broker
 
 
@@ -49,16 +62,27 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def by_certificate(
-    tmp_path_factory: pytest.TempPathFactory, two_sites: tuple[Account, ...], authority: Authority
+    tmp_path_factory: pytest.TempPathFactory, two_sites: tuple[Account, ...], binary: Path, authority: Authority
 ) -> Iterator[Hardened]:
     folder = tmp_path_factory.mktemp("certificate")
-    with hardened_broker(folder, two_sites, auth="certificate", authority=authority) as broker:
+    with hardened_broker(folder, two_sites, binary, auth="certificate", authority=authority) as broker:
         yield broker
 
 
-@pytest.fixture(params=["by_password", "by_certificate"])
-def secure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Hardened:
-    """Each kind of broker, with all its accounts at hand."""
+@pytest.fixture(scope="module")
+def after_an_upgrade(
+    tmp_path_factory: pytest.TempPathFactory, two_sites: tuple[Account, ...], binary: Path
+) -> Iterator[Hardened]:
+    """A later Mosquitto that was started with a profile for 2.0."""
+    if mosquitto.numbers(mosquitto.version_of(binary)) < (2, 1):
+        pytest.skip(f"this one is {mosquitto.version_of(binary)}")
+    with hardened_broker(tmp_path_factory.mktemp("upgrade"), two_sites, binary, version="2.0.11") as broker:
+        yield broker
+
+
+@pytest.fixture(params=["by_password", "by_certificate", "after_an_upgrade"])
+def secure(request: pytest.FixtureRequest, binary: Path, monkeypatch: pytest.MonkeyPatch) -> Hardened:
+    """Each kind of broker of each version, with all its accounts at hand."""
     broker: Hardened = request.getfixturevalue(request.param)
     monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(broker.folder))
     return broker
@@ -66,8 +90,7 @@ def secure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> H
 
 def own_topics(account: str) -> str:
     """The topics on which an account publishes as itself, without run and kind."""
-    site, dot, node = account.partition(".")
-    return f"{site}/{node}" if dot else f"{site}/{site}"
+    return account if "/" in account else f"{account}/{account}"
 
 
 def identity(account: str, run: str, *subscriptions: str) -> Identity:
@@ -112,10 +135,44 @@ def test_a_node_publishes_on_its_own_topics_and_on_no_other(secure: Hardened, tw
     assert not strange
 
 
+def test_the_pattern_alone_lets_a_node_publish_as_itself_and_on_later_versions_not_at_all(
+    tmp_path: Path, binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["site-0/cam.0", "site-1/cam.0", "site-0/gw"]
+    with hardened_broker(tmp_path, [Account(name, (), ()) for name in names], binary, version="2.0.11") as broker:
+        monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(broker.folder))
+        pool = Pool(broker.url)
+        fleet = [identity(name, "alone") for name in names]
+        if mosquitto.numbers(mosquitto.version_of(binary)) >= (2, 1):
+            with pytest.raises(BrokerError, match=r"refuses a publish on .*/status'.*not authorised"):
+                pool.connect(fleet)
+                pool.take(0, "nothing", b"comes", 30)
+            pool.close()
+            return
+        pool.connect(fleet)
+        for (index, name), home in product(enumerate(names), [*names, "cloud/cloud", "fleet/conductor"]):
+            assert publishes(pool, index, f"fogfleet/alone/{home}/request/gw.1") == (name == home), (name, home)
+        pool.close()
+
+
+def publishes(pool: Pool, index: int, topic: str) -> bool:
+    """Whether the broker takes it."""
+    pool.publish(index, topic, b"x", 1)
+    deadline = time.monotonic() + 30
+    try:
+        while pool._connections[index].in_flight():
+            assert time.monotonic() < deadline
+            pool.take(index, "nothing", b"comes", 0.01)
+    except BrokerError as error:
+        assert "not authorised" in str(error)
+        return False
+    return True
+
+
 def test_a_node_hears_only_those_it_works_with(by_password: Hardened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(by_password.folder))
-    speakers = ["site-0.cam.0", "site-0.gw", "site-1.gw", "cloud"]
-    listener = identity("site-0.cam.1", "ears", "fogfleet/ears/+/+/exit")
+    speakers = ["site-0/cam.0", "site-0/gw", "site-1/gw", "cloud"]
+    listener = identity("site-0/cam.1", "ears", "fogfleet/ears/+/+/exit")
     pool = Pool(by_password.url)
     pool.connect([*(identity(name, "ears") for name in speakers), listener])
     for index, name in enumerate(speakers):
@@ -127,12 +184,12 @@ def test_a_node_hears_only_those_it_works_with(by_password: Hardened, monkeypatc
     assert pool.take(4, "fogfleet/ears/site-0/cloud/exit", b"to site 0", 30), "and what was sent before is here, too"
     heard = {payload for _, _, payload in pool.unclaimed()}
     pool.close()
-    assert heard == {b"site-0.gw"}, "its own gateway and the cloud's messages for its site, nobody else"
+    assert heard == {b"site-0/gw"}, "its own gateway and the cloud's messages for its site, nobody else"
 
 
 def test_a_packet_above_the_limit_is_refused_before_it_is_sent(secure: Hardened) -> None:
     pool = Pool(secure.url)
-    pool.connect([identity("site-0.gw", "large")])
+    pool.connect([identity("site-0/gw", "large")])
     with pytest.raises(BrokerError, match=r"above the 1048576 bytes that mqtts://.*raise max_packet_size"):
         pool.publish(0, "fogfleet/large/site-0/gw/raw", bytes(1 << 20), 1)
     pool.publish(0, "fogfleet/large/site-0/gw/raw", bytes(1000), 1)
@@ -192,13 +249,14 @@ def test_an_expired_certificate_is_refused_on_either_side(
     by_certificate: Hardened,
     authority: Authority,
     two_sites: tuple[Account, ...],
+    binary: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     yesterday = datetime.now(UTC) - timedelta(seconds=30)
     for name in nodes(two_sites):
-        own = tmp_path / "expired" / name
-        shutil.copytree(by_certificate.folder / "nodes" / name, own)
+        own = tmp_path / "expired" / folder_name(name)
+        shutil.copytree(by_certificate.folder / "nodes" / own.name, own)
         made = authority.client(name, ends=yesterday)
         (own / "client.crt").write_bytes(made.certificate)
         (own / "client.key").write_bytes(made.key)
@@ -211,7 +269,7 @@ def test_an_expired_certificate_is_refused_on_either_side(
     )
 
     old = Authority(days=1, begins=datetime.now(UTC) - timedelta(days=9))
-    with hardened_broker(tmp_path, two_sites, authority=old) as broker:
+    with hardened_broker(tmp_path, two_sites, binary, authority=old) as broker:
         monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(broker.folder))
         said = refused(broker, tmp_path)
     assert "not to be trusted" in said and "expired" in said and "--force --host" in said
@@ -220,7 +278,7 @@ def test_an_expired_certificate_is_refused_on_either_side(
 def test_another_fleets_certificate_is_refused(
     by_certificate: Hardened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stranger = Authority(days=2).client("site-0.cam.0")
+    stranger = Authority(days=2).client("site-0/cam.0")
     own = tmp_path / "copy" / "site-0.cam.0"
     shutil.copytree(by_certificate.folder / "nodes/site-0.cam.0", own)
     (own / "client.crt").write_bytes(stranger.certificate)
@@ -228,7 +286,7 @@ def test_another_fleets_certificate_is_refused(
     monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(tmp_path / "copy"))
     pool = Pool(by_certificate.url)
     with pytest.raises(BrokerError, match="it refuses our certificate, misses one"):
-        pool.connect([identity("site-0.cam.0", "stranger")])
+        pool.connect([identity("site-0/cam.0", "stranger")])
     pool.close()
 
 
@@ -345,7 +403,7 @@ def test_every_kind_of_message_that_a_fleet_sends_is_allowed() -> None:
             assert all(_allowed(topic, rights[station.account].reads) for topic in heard), station
             assert _allowed(names.home_topic("r", name, wire.LEDGER), rights[station.account].writes), station
         for channel in plan.channels:
-            home = "cloud" if channel.src == plan.cloud.name else f"site-0.{channel.src}"
+            home = "cloud" if channel.src == plan.cloud.name else f"site-0/{channel.src}"
             name = plan.cloud.name if home == "cloud" else home
             topic = wire.topic("r", "site-0", channel.src, channel.kind)
             assert _allowed(topic, rights[name].writes), (path.name, channel)

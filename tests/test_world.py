@@ -146,10 +146,12 @@ def _child_broker(parent: int) -> int:
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 fields = (path / "stat").read_text().rsplit(")", 1)
-                name, ancestor = fields[0].partition("(")[2], int(fields[1].split()[1])
+                ancestor = int(fields[1].split()[1])
+                words = (path / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
             except (OSError, IndexError, ValueError):
                 continue
-            if name == "mosquitto" and ancestor == parent:
+            # its launcher has the same words after those of Python
+            if ancestor == parent and words[-1].endswith(b"mosquitto.conf") and words[0] != os.fsencode(sys.executable):
                 time.sleep(0.3)  # into the run
                 return int(path.name)
         time.sleep(0.02)

@@ -85,8 +85,9 @@ def init(
       mosquitto -c secure/broker/mosquitto.conf
       FOGFLEET_CREDENTIALS=secure fogfleet run scenarios/six_cameras.yaml --broker mqtts://localhost
     """
-    from brokers import hardened, private
+    from brokers import hardened, mosquitto, private
     from sim import world
+    from sim.world.accounts import OWN_TOPICS
 
     accounts = world.accounts(world.load(scenario, overrides))
     profile = hardened.Profile(
@@ -97,11 +98,11 @@ def init(
         port=port or (8883 if tls else 1883),
         at=at or PurePosixPath(folder.absolute() / "broker"),
         user=user,
-        plugins=plugins,
+        plugins=PurePosixPath(plugins or mosquitto.plugins(mosquitto.find()) or hardened.PLUGINS),
         days=days,
     )
     try:
-        private.write_folder(folder, hardened.files(profile, accounts), replace=force, owners=_owners(user))
+        private.write_folder(folder, hardened.files(profile, accounts, OWN_TOPICS), replace=force, owners=_owners(user))
     except LookupError:
         raise click.UsageError(f"there is no user {user!r} on this machine.") from None
     except FileExistsError as error:
