@@ -396,3 +396,12 @@ def test_rows_that_cannot_be_are_nobody_s() -> None:
     for wrong in (encode_rows([row])[:-1], encode_rows([row._replace(what=99)])):
         with pytest.raises(ValueError, match="row"):
             list(decode_rows(wrong))
+
+
+def test_an_edge_section_without_any_input_says_so(scenario: Callable[..., Any]) -> None:
+    prepared = world.prepare(scenario("model.edge={filters: 2, blocks: 1}", "exits.edge=0.3"))
+    station = Station(prepared, "cloud", "mqtt://127.0.0.1:1", "testtest")
+    for sequence, (flags, told) in enumerate(((wire.ABSENT, []), (0, ["rejected"])), start=1):
+        frame = wire.encode(wire.FEATURES, wire.BITS, 0, 0, sequence, b"", flags)
+        station.fabric.come("fogfleet/testtest/site-0/gw/features", frame)
+        assert [REASONS[row.code] for row in station.diary.take()] == told, "empty features are of no camera at all"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,17 @@ import pandas as pd
 import pytest
 from brokers_kit import needs_mosquitto
 from fault_kit import TEXT, _network
-from separate_kit import PATIENT
-from world_kit import table
+from security_kit import hardened_broker
+from separate_kit import LONG, PATIENT, Running
+from world_kit import ROOT, table
 
+from brokers import mosquitto
 from sim import wire, world
+from sim.clock import Clock
 from sim.ledger.events import EventLog
-from sim.ledger.rows import THRESHOLD, Row
+from sim.ledger.rows import MOVED, THRESHOLD, Row
 from sim.nodes.gateway import Gateway
+from sim.world.accounts import accounts
 from sim.world.plan import Plan
 from sim.world.prepare import Prepared
 from sim.world.separate import orders
@@ -27,6 +34,7 @@ from sim.world.separate.orders import Play
 from sim.world.separate.station import Station
 from sim.world.separate.up import up
 
+TWO = ("nodes.gw.count=2", "down=[cam.2]", "policies.failover={kind: least-loaded, after: 500 ms}")
 RETUNE = "policies.retune={kind: byte-budget, bytes: 40, every: 2 s}"
 
 
@@ -56,7 +64,29 @@ class Conducted:
         self.told: list[tuple[str, Any]] = []
         self.events = EventLog()
         self.fleet = station(prepared, "cloud").fleet
-        self.helm = Helm(prepared.plan, self.fleet, self.events, lambda name, order: self.told.append((name, order)))
+        self.clock = Clock()
+        self.helm = Helm(prepared, self.fleet, self.clock, self.events, lambda *order: self.told.append(order))
+
+
+class Recorder:
+    """A carrier that keeps what is published."""
+
+    def __init__(self, sent: list[tuple[str, wire.Frame]]) -> None:
+        self._sent = sent
+
+    def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
+        self._sent.append((topic, wire.decode(payload)))
+
+    def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
+        return None
+
+    def discard(self, receiver: int, topic: str, payload: bytes) -> None:
+        return None
+
+
+def run_out(one: Station) -> None:
+    """Lets happen what lies before a node, in no time on the wall."""
+    Clock.finish(one.fabric.clock)
 
 
 # -- what is said to one node
@@ -126,6 +156,133 @@ def test_a_gateway_tells_of_its_thresholds_and_a_new_process_is_told(scenario: C
     gateway.duties.obey(order)
     node = next(node for node in gateway.fleet.nodes if isinstance(node, Gateway))
     assert node.services.thresholds["local"] == 0.8
+
+
+# -- roles
+
+
+def uplinks(seen: world.Snapshot) -> dict[str, str | None]:
+    """Where each node publishes."""
+    return {node.node: node.uplink for node in seen.nodes}
+
+
+def moves(folder: Path, event: str = "camera-moved") -> list[tuple[str, str, str]]:
+    """Who moved from where to where."""
+    rows = table(folder, "events").query(f"event == '{event}'")
+    return list(zip(rows["node"], rows["was"], rows["becomes"], strict=True))
+
+
+def over_and_back(fleet: Running, followers: tuple[str, ...]) -> tuple[world.Snapshot, world.RunResult]:
+    """Kills gw.0, waits until its cameras have gone and some samples are decided, and until all is as it was."""
+    fleet.until(lambda seen: seen.decided >= 1)
+    blow = fleet.telemetry.inject({"kind": "crash", "target": "gw.0"}, timeout_s=60)
+    away = fleet.until(lambda seen: all(uplinks(seen)[one] == "site-0/gw.1" for one in followers))
+    healed = fleet.until(lambda seen: seen.decided >= away.decided + 3)
+    fleet.telemetry.lift(blow, timeout_s=60)
+    back = fleet.until(lambda seen: all(uplinks(seen)[one] == "site-0/gw.0" for one in followers))
+    fleet.until(lambda seen: seen.decided >= back.decided + 3)
+    return healed, fleet.end()
+
+
+@needs_mosquitto
+def test_another_gateway_plays_the_role_of_one_that_was_killed(
+    scenario: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = scenario("data.test=60", "samples=60", "nodes.cloud.wait=2 s", *TWO)
+    with hardened_broker(tmp_path / "secure", accounts(wanted)) as secure:  # who may say and hear what is enough
+        monkeypatch.setenv("FOGFLEET_CREDENTIALS", str(secure.folder))
+        fleet = Running(wanted, tmp_path, broker=secure.url, speed=2.0)
+        healed, result = over_and_back(fleet, ("cam.0", "cam.1"))
+    assert moves(result.folder, "failover") == [("gw.0", "gw.0", "gw.1")]
+    assert moves(result.folder, "failback") == [("gw.0", "gw.1", "gw.0")]
+    there, and_back = sorted(moves(result.folder)[:2]), sorted(moves(result.folder)[2:])
+    assert there == [("cam.0", "gw.0", "gw.1"), ("cam.1", "gw.0", "gw.1")]
+    assert and_back == [("cam.0", "gw.1", "gw.0"), ("cam.1", "gw.1", "gw.0")]
+    found = result.summary["failovers"]
+    assert (found["moved"], found["returned"], found["nobody"]) == (1, 1, 0) and found["took_s"] > 0.5
+    decisions, events = table(result.folder, "decisions"), table(result.folder, "events")
+    moved_s = events.query("event == 'camera-moved'")["at_s"].to_numpy()
+    (struck,) = table(result.folder, "faults").to_dict("records")
+    dead = decisions[decisions["captured_s"].between(struck["start_s"], min(struck["end_s"], moved_s[2]))]
+    late = dead[dead["captured_s"] > moved_s[1]]
+    assert len(late) >= 3 and late["exit"].notna().all(), "nothing is dropped once the cameras have come"
+    messages = table(result.folder, "messages")
+    scores = messages[(messages["kind"] == "scores") & messages["sample"].isin(late["sample"])]
+    assert (scores["dst"] == "gw.1").all() and (scores["fate"] == "delivered").all()
+    calls = messages[messages["kind"] == "control"]
+    assert set(calls["src"]) == {"gw.0", "gw.1"} and set(calls["dst"]) == {"cam.0", "cam.1"}
+    judged = round(decisions["exit"].eq("local").sum() / result.summary["eq1"]["local_share"])
+    assert judged >= healed.decided, "who judged in whose place does not matter"
+
+
+@needs_mosquitto
+@pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="no Mosquitto clients here")
+def test_a_stranger_that_is_not_moved_goes_on_for_its_own_gateway(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario(*LONG, *TWO, "exits.local=1")
+    with mosquitto.Server() as server:
+        arguments = ["127.0.0.1", str(server.port), "foreign2", "cam.1", "1", "gw.0", "1"]
+        stranger = subprocess.Popen([sys.executable, str(ROOT / "tests" / "foreign_camera.py"), *arguments])
+        try:
+            fleet = Running(wanted, tmp_path, broker=server.url, speed=2.0, elsewhere=["cam.1"], run="foreign2")
+            _, result = over_and_back(fleet, ("cam.0",))
+            assert stranger.wait(60) == 0
+        finally:
+            stranger.kill()
+    assert moves(result.folder) == [("cam.0", "gw.0", "gw.1"), ("cam.0", "gw.1", "gw.0")]
+    messages = table(result.folder, "messages")
+    theirs = messages[(messages["src"] == "cam.1") & (messages["fate"] == "delivered")]
+    (struck,) = table(result.folder, "faults").to_dict("records")
+    assert set(theirs["dst"]) == {"gw.0"} and not theirs["arrived_s"].between(struck["start_s"], struck["end_s"]).any()
+    assert (theirs["arrived_s"] > struck["end_s"]).any(), "and is heard again when that is back"
+
+
+def test_a_gateway_calls_the_cameras_that_it_is_told_to(scenario: Callable[..., Any]) -> None:
+    prepared = prepared_for(scenario(*TWO))
+    gateway, sent = station(prepared, "site-0/gw.1"), list[tuple[str, wire.Frame]]()
+    gateway.fabric.carrier = Recorder(sent)
+    gateway.duties.obey(Play(0, None, (1, 9)))
+    ((topic, frame),) = sent
+    assert topic == "fogfleet/testtest/site-0/gw.1/control"
+    assert (frame.kind, frame.dtype, frame.node, frame.payload) == (wire.CONTROL, wire.UINT16, 1, b"\1\0")
+    gateway.duties.obey(Play(7, 0.1, (1,)))
+    assert len(sent) == 1, "nobody's role"
+    camera = station(prepared, "site-0/cam.1")
+    camera.fabric.come(topic, wire.encode(*frame[:2], frame.node, 0, frame.sequence, frame.payload))
+    run_out(camera)
+    moved = [row for row in camera.diary.take() if row.what == MOVED]
+    assert [row.place for row in moved] == [1]
+    other = station(prepared, "site-0/cam.0")
+    other.fabric.come(topic, wire.encode(*frame[:2], frame.node, 0, frame.sequence, frame.payload))
+    run_out(other)
+    assert not other.diary.take(), "it was not named"
+
+
+def test_who_has_lost_its_memory_is_called_again(scenario: Callable[..., Any]) -> None:
+    conducted = Conducted(prepared_for(scenario(*TWO, RETUNE)))
+    helm, told, nodes = conducted.helm, conducted.told, {node.name: node for node in conducted.fleet.nodes}
+    assert helm.failover is not None
+    helm.failover.start()
+    helm.take("site-0/gw.0", Row(THRESHOLD, place=0, time_s=0.5, more=0.3))
+    nodes["gw.0"].up = False
+    helm.failover.notice(nodes["gw.0"])
+    conducted.clock.run(until=0.6)
+    assert told == [("site-0/gw.1", Play(0, 0.3, (0, 1)))], "with the threshold that the role had last"
+    for name, at_s in (("cam.0", 0.7), ("cam.1", 0.8)):
+        helm.take(f"site-0/{name}", Row(MOVED, place=1, time_s=at_s))
+    assert helm.failover.summary()["took_s"] == 0.8
+    told.clear()
+    helm.back("site-0/cam.1")
+    assert told == [("site-0/gw.1", Play(0, None, (1,)))], "a new process begins at its own gateway"
+    helm.take("site-0/cam.1", Row(MOVED, place=1, time_s=0.9))
+    told.clear()
+    helm.back("site-0/gw.1")
+    assert told == [("site-0/gw.1", Play(0, 0.3, ())), ("site-0/gw.1", Play(1, 0.6, ()))], "it has two roles"
+    told.clear()
+    helm.take("site-0/cam.0", Row(MOVED, place=0, time_s=1.0))
+    assert told == [("site-0/gw.1", Play(0, None, (0,)))], "whoever followed a call that came too late is called back"
+    helm.take("site-0/cam.0", Row(MOVED, place=5, time_s=1.0))
+    helm.take("site-0/gw.0", Row(MOVED, place=1, time_s=1.0))
+    assert len(told) == 1, "nobody can have said that"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ Little-endian, without padding:
 ======  ====  ========  ==========================================================================================
 offset  size  field     meaning
 ======  ====  ========  ==========================================================================================
-0       1     what      1 sent, 2 arrived, 3 lost, 4 stage, 5 decision, 6 counter, 7 end, 8 threshold
+0       1     what      1 sent, 2 arrived, 3 lost, 4 stage, 5 decision, 6 counter, 7 end, 8 threshold, 9 moved
 1       1     code      sent: legs (2: the broker's first copy; 1: any other); lost: reason; stage; exit; counter
 2       2     extra     arrived, lost: transmissions; decision: class; threshold: cameras heard in the window
 4       4     place     sent, arrived, lost: number of the lane; stage, decision: site; threshold: index of the
-                        gateway whose role it is
+                        gateway whose role it is; counter: 0, or 1 + index of the gateway whose role it is;
+                        moved: index of the gateway that the camera publishes for from now on
 8       4     sample    index of the sample within its site
 12      4     sequence  sent, arrived, lost: of the message; decision: devices used; threshold: samples judged
 16      4     size      sent, arrived, lost: payload bytes; threshold: those of the window
@@ -27,7 +28,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-SENT, ARRIVED, LOST, STAGE, DECISION, COUNTER, END, THRESHOLD = range(1, 9)
+SENT, ARRIVED, LOST, STAGE, DECISION, COUNTER, END, THRESHOLD, MOVED = range(1, 10)
 REASONS: Final = ("loss", "queue", "malformed", "rejected", "node-down", "interrupted", "link")
 COUNTERS: Final = (
     *("captured", "sent", "sent_bytes", "received", "bytes_up", "bytes_down", "busy_s", "judged", "left"),
@@ -63,6 +64,6 @@ def decode_rows(payload: bytes) -> Iterator[Row]:
         raise ValueError(f"{len(payload)} bytes are no whole number of rows of {ROW_BYTES}")
     for fields in _ROW.iter_unpack(payload):
         row = Row._make(fields)
-        if not SENT <= row.what <= THRESHOLD:
+        if not SENT <= row.what <= MOVED:
             raise ValueError(f"no row is of sort {row.what}")
         yield row

@@ -17,7 +17,7 @@ from sim.nodes.cloud import Cloud
 from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Port
 from sim.nodes.node import Node
-from sim.wire import CONTROL, REQUEST, Frame, Malformed, decode_nodes
+from sim.wire import CONTROL, REQUEST, UINT16, Frame, Malformed, decode_nodes, encode_nodes
 
 Ports = dict[tuple[int, int], Port]
 
@@ -30,6 +30,11 @@ class HostGateway(Gateway):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.hosted: list[StandIn] = []
+
+    def call(self, sample: int, cameras: list[int]) -> None:
+        """Tells cameras to come here; `sample` is the one that is due."""
+        payload = encode_nodes(cameras)
+        self.services.fabric.publish(self.port(CONTROL), sample, payload, dtype=UINT16, origin=self.index, to=cameras)
 
     def forget(self) -> None:
         """Loses its own samples and those that it works on for others."""

@@ -19,7 +19,6 @@ from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
 from sim.nodes.standin import HostGateway, Moves
 from sim.policies import FailoverPolicy, Outage, Standby
-from sim.wire import CONTROL, UINT16, encode_nodes
 from sim.world.fleet import Fleet, site_name
 from sim.world.plan import Plan
 
@@ -48,7 +47,8 @@ class Failover:
         plan, fleet, clock: the world.
         events: where moves are written down.
         horizon_s: when the last sample is due; cameras are not called any more after it.
-        latest: the sample that is due at a time.
+        call: lets a gateway tell cameras that it plays a role from now on; given the gateway, the one whose role it
+            is, and the indices of the cameras.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Failover:
         clock: Clock,
         events: EventLog,
         horizon_s: float,
-        latest: Callable[[float], int],
+        call: Callable[[HostGateway, HostGateway, list[int]], None],
     ) -> None:
         self._policy = policy
         self._plan = plan
         self._clock = clock
         self._events = events
         self._horizon_s = horizon_s
-        self._latest = latest
+        self._say = call
         self._reach = {(site, role, host) for site, role, host in fleet.standins}
         self._roles = _roles(fleet)
         self._by_camera = {camera.client: role for role in self._roles for camera in role.cameras}
@@ -180,14 +180,7 @@ class Failover:
             return
         called = [camera.index for camera in away if _alive(camera)]
         if called:
-            player.services.fabric.publish(
-                player.port(CONTROL),
-                self._latest(now_s),
-                encode_nodes(called),
-                dtype=UINT16,
-                origin=player.index,
-                to=called,
-            )
+            self._say(player, role.own, called)
         again_s = now_s + self._policy.after_s
         if again_s <= self._horizon_s:
             self._clock.at(again_s, self._call_again, (role, player))
@@ -197,13 +190,32 @@ class Failover:
         if role.player is player:
             self._call(role)
 
-    def _arrived(self, camera: Moves, was: int) -> None:
-        """A camera has moved; the last one of a role ends the time without."""
+    def forgot(self, camera: Moves) -> None:
+        """A camera has lost its memory, and publishes for its own gateway again: it is called once more."""
+        role = self._by_camera[camera.client]
+        camera.settle(role.own.client)
+        self._call(role)
+
+    def moved(self, camera: Moves, client: int, at_s: float) -> None:
+        """A camera elsewhere publishes for a gateway now; who has followed a call that came too late is called back."""
+        was = camera.at
+        camera.settle(client)
+        if client != was:
+            self._arrived(camera, was, at_s)
+            self._call(self._by_camera[camera.client])
+
+    def plays(self, gateway: Node) -> list[Role]:
+        """The roles that a gateway has."""
+        return [role for role in self._sites[gateway.site] if role.player is gateway]
+
+    def _arrived(self, camera: Moves, was: int, at_s: float | None = None) -> None:
+        """A camera has moved (None: now); the last one of a role ends the time without."""
         role, names = self._by_camera[camera.client], self._by_gateway
-        now_s = self._clock.now
-        self._note("camera-moved", camera.site, camera.name, names[was].own.name, names[camera.at].own.name, "told to")
+        at_s = self._clock.now if at_s is None else at_s
+        was_at, is_at = names[was].own.name, names[camera.at].own.name
+        self._events.add(Event(at_s, "camera-moved", site_name(camera.site), camera.name, was_at, is_at, "told to"))
         if role.since_s is not None and all(one.at == role.player.client for one in role.cameras if _alive(one)):
-            self.took_s.append(now_s - role.since_s)
+            self.took_s.append(at_s - role.since_s)
             role.since_s = None
 
     def _note(self, event: str, site: int, node: str, was: str, becomes: str, reason: str) -> None:

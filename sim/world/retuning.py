@@ -7,7 +7,7 @@ aside. Then the expectation is rosier than the truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -91,6 +91,8 @@ class Retuning:
         inference: what the calibration samples are judged with.
         changed: told of every new threshold.
         horizon_s: after this time nobody is asked any more.
+        lent: gateways that are asked only about windows in which a camera sent something: their roles are here, if at
+            all, in place of others.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class Retuning:
         inference: Inference,
         changed: Callable[[Change], None],
         horizon_s: float,
+        lent: Collection[Gateway] = (),
     ) -> None:
         self._policy = policy
+        self._lent = lent
         self._clock = clock
         self._changed = changed
         self._horizon_s = horizon_s
@@ -127,6 +131,8 @@ class Retuning:
     def _ask(self, watched: Watched) -> None:
         gateway = watched.gateway
         window = self._window(watched)
+        if gateway in self._lent and not window.cameras:
+            return
         chosen = float(self._policy.choose(window))
         if not 0 <= chosen <= 1:
             raise UsageError(f"policies.retune: {self._policy.name()} chose {chosen:g}; a threshold is in [0, 1]")

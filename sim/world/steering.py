@@ -9,7 +9,9 @@ from typing import Any
 from sim.clock import Clock
 from sim.ddnn import Inference
 from sim.ledger.events import EventLog
+from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
+from sim.nodes.standin import HostGateway
 from sim.world.failover import Failover
 from sim.world.fleet import Fleet
 from sim.world.lifecycle import Announce, Lifecycle
@@ -75,6 +77,7 @@ class Steering:
         log.rows = [*self.events.rows]
         if self._lifecycle is not None:
             log.rows = [*self._lifecycle.births(), *log.rows, *self._lifecycle.ends(virtual_s)]
+        log.rows.sort(key=lambda row: row.at_s)  # processes tell of things after they have happened
         log.write(path)
 
 
@@ -85,11 +88,15 @@ def steering(
     plan, events, horizon_s = prepared.plan, EventLog(), horizon(prepared)
     failover = retuning = retunes = None
     if plan.failover is not None:
-        failover = Failover(plan.failover, plan, fleet, clock, events, horizon_s, partial(latest, prepared))
+        failover = Failover(plan.failover, plan, fleet, clock, events, horizon_s, partial(_call, prepared, clock))
     if plan.retune is not None:
         retunes = Retunes(plan, fleet, events)
         retuning = Retuning(plan.retune, plan, watch(plan, fleet), clock, inference, retunes.note, horizon_s)
     return Steering(events, failover, retuning, retunes, Lifecycle(fleet, clock, events, announce))
+
+
+def _call(prepared: Prepared, clock: Clock, player: HostGateway, _: Gateway, cameras: list[int]) -> None:
+    player.call(latest(prepared, clock.now), cameras)
 
 
 def horizon(prepared: Prepared) -> float:

@@ -82,6 +82,7 @@ class Conductor:
         self._batches: dict[str, set[int]] = {}
         self.helm: Helm | None = None
         self._start: wire.Control | None = None
+        self._over = False
         self._sequence = self._returns = 0
         self._told_s = time.monotonic()
         self.clock = LiveClock(self._line.pump, speed)
@@ -126,6 +127,7 @@ class Conductor:
     def dismiss(self) -> None:
         """Tells all nodes that it is over, waits for what they still have to tell, and leaves nothing behind."""
         assert self._start is not None
+        self._over = True  # strangers, who tell nothing, may go
         self._say(self._start._replace(command=wire.STOP))
         deadline = time.monotonic() + FAREWELL_S
         while self._online - self._gathering.ended and time.monotonic() < deadline:
@@ -182,7 +184,7 @@ class Conductor:
         else:
             self._online.discard(name)
             self._batches.pop(name, None)
-            if self._start is not None and name not in self._gathering.ended:
+            if self._start is not None and not self._over and name not in self._gathering.ended:
                 self._gathering.away(name, now_s, node.faults)
         what = "online" if online else "offline" if payload else "left"
         self._log(what, node=name, time_s=round(now_s, 3), wall_s=time.time())
@@ -222,7 +224,8 @@ class Conductor:
 
 
 def _set(node: Node, *, up: bool) -> None:
-    node.up = up
+    """Whether the process of a node is there; a fault that is over may count it as up before it is."""
+    node.up, node.cut_off = up, not up
     if node.watcher is not None:
         node.watcher(node)
 

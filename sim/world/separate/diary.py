@@ -7,8 +7,11 @@ from typing import Final
 from sim.ledger.rows import COUNTER, COUNTERS, DECISION, STAGE, Row
 from sim.ledger.samples import SampleBook
 from sim.nodes.node import Node
+from sim.nodes.standin import HostGateway
 from sim.wire import EXITS
 
+OF_A_ROLE: Final = ("judged", "left")
+"""What a gateway counts for the role that it plays, and not for itself."""
 MOST_ROWS: Final = 400
 """In one message."""
 
@@ -23,7 +26,7 @@ class Diary:
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[int, int], float] = {}
         self.twice = 0
         self.overheard_bytes = 0
 
@@ -35,12 +38,17 @@ class Diary:
         self._rows.append(row)
 
     def count(self, node: Node) -> None:
-        """Writes down the counters of a node that have changed since the last time."""
+        """Writes down the counters of a node, and of roles that it plays, that have changed since the last time."""
         for code, name in enumerate(COUNTERS):
-            value = float(getattr(self if name in ("twice", "overheard_bytes") else node, name, 0))
-            if self._told.get(name, 0.0) != value:
-                self._told[name] = value
-                self._rows.append(Row(COUNTER, code, time_s=value))
+            self._count(code, 0, float(getattr(self if name in ("twice", "overheard_bytes") else node, name, 0)))
+        for standin in node.hosted if isinstance(node, HostGateway) else ():
+            for name in OF_A_ROLE:
+                self._count(COUNTERS.index(name), standin.index + 1, float(getattr(standin, name)))
+
+    def _count(self, code: int, place: int, value: float) -> None:
+        if self._told.get((code, place), 0.0) != value:
+            self._told[code, place] = value
+            self._rows.append(Row(COUNTER, code, place=place, time_s=value))
 
     def take(self) -> list[Row]:
         """The next rows to be sent, removed from the diary."""

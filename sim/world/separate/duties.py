@@ -6,15 +6,17 @@ from typing import Final
 
 from sim.clock import Clock
 from sim.ddnn import Inference
-from sim.ledger.rows import THRESHOLD, Row
+from sim.ledger.rows import MOVED, THRESHOLD, Row
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
+from sim.nodes.standin import HostGateway, Moves
+from sim.wire import CONTROL
 from sim.world.fleet import Fleet
 from sim.world.prepare import Prepared
 from sim.world.retuning import Change, Retuning, watch
 from sim.world.separate.diary import Diary
 from sim.world.separate.orders import Play
-from sim.world.steering import horizon
+from sim.world.steering import horizon, latest
 
 MOST: Final = 0xFFFFFFFF
 """What a field of a row can hold."""
@@ -35,16 +37,17 @@ class Duties:
     def __init__(
         self, prepared: Prepared, fleet: Fleet, own: Node, clock: Clock, inference: Inference, diary: Diary
     ) -> None:
+        self._prepared = prepared
+        self._own = own
+        self._clock = clock
         self._diary = diary
-        self._roles = {own.index: own} if isinstance(own, Gateway) else {}
+        self._gateways = {node.client: node.index for node in fleet.nodes if isinstance(node, Gateway)}
+        self._roles = _roles(own)
         self._retuning: Retuning | None = None
-        policy = prepared.plan.retune
-        if policy is not None and self._roles:
-            plan = prepared.plan
-            watched = [one for one in watch(plan, fleet, own.site) if one.gateway in self._roles.values()]
-            self._retuning = Retuning(policy, plan, watched, clock, inference, self._changed, horizon(prepared))
-            for one in watched:  # now, and not while others wait for it
-                self._retuning.outlooks.of(one.gateway.index, plan.groups[one.gateway.index])
+        if prepared.plan.retune is not None and self._roles:
+            self._retuning = self._controller(fleet, inference)
+        if isinstance(own, Moves):
+            own.told = self._moved
 
     def start(self) -> None:
         """The run begins, or goes on."""
@@ -53,12 +56,43 @@ class Duties:
 
     def obey(self, order: Play) -> None:
         """Does what the conductor says; what is no business of this node is nothing."""
-        role = self._roles.get(order.role)
-        if role is not None and order.threshold is not None:
+        role, own = self._roles.get(order.role), self._own
+        if role is None:
+            return
+        if order.threshold is not None:
             role.services.thresholds["local"] = order.threshold
+        if isinstance(own, HostGateway):
+            known = {lane.dst.index for lane in own.port(CONTROL).lanes}
+            cameras = [camera for camera in order.cameras if camera in known]
+            if cameras:
+                own.call(latest(self._prepared, self._clock.now), cameras)
+
+    def _controller(self, fleet: Fleet, inference: Inference) -> Retuning:
+        plan, roles = self._prepared.plan, self._roles.values()
+        assert plan.retune is not None
+        watched = [one for one in watch(plan, fleet, self._own.site) if one.gateway in roles]
+        lent = [role for role in roles if role is not self._own]
+        found = Retuning(
+            plan.retune, plan, watched, self._clock, inference, self._changed, horizon(self._prepared), lent
+        )
+        for role in roles:  # now, and not while others wait for it
+            found.outlooks.of(role.index, plan.groups[role.index])
+        return found
 
     def _changed(self, change: Change) -> None:
         """Tells of a new threshold."""
         at_s, gateway, _, becomes, payload_bytes, heard, judged = change
         spent = min(round((payload_bytes or 0.0) * judged * heard), MOST)
         self._diary.add(Row(THRESHOLD, 0, heard, gateway.index, 0, judged, spent, at_s, becomes))
+
+    def _moved(self, camera: Moves, _: int) -> None:
+        """Tells that the camera here publishes for another gateway now."""
+        self._diary.add(Row(MOVED, place=self._gateways[camera.at], time_s=self._clock.now))
+
+
+def _roles(own: Node) -> dict[int, Gateway]:
+    """The gateways that a node can be, by index: itself and those that it stands in for."""
+    if not isinstance(own, Gateway):
+        return {}
+    lent = own.hosted if isinstance(own, HostGateway) else []
+    return {own.index: own, **{standin.index: standin.original for standin in lent}}

@@ -18,8 +18,11 @@ from sim.meter import Cost, Framing, leg_cost
 from sim.nodes.fabric import MOST_EXPECTED, Carrier, Fabric
 from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node
+from sim.nodes.standin import HostGateway
 from sim.world.separate.diary import Diary
 
+NAMING: Final = (wire.REQUEST, wire.CONTROL)
+"""Kinds of messages that name those whom they are meant for."""
 MEMORY: Final = 4096
 """Messages of one lane that are remembered, to know a second delivery."""
 
@@ -55,8 +58,9 @@ class StationFabric(Fabric):
         self._sizes: dict[Lane, frozenset[int]] = {}
 
     def settle(self, own: Node, lanes: Sequence[Lane], sizes: Callable[[Lane], frozenset[int]]) -> None:
-        """Tells which node is here, and which payload sizes may come to it on a lane."""
-        self._lanes = {lane.topic: lane for lane in lanes if lane.dst is own}
+        """Tells which node is here (with its stand-ins), and which payload sizes may come to it on a lane."""
+        here = [own, *(own.hosted if isinstance(own, HostGateway) else ())]
+        self._lanes = {lane.topic: lane for lane in lanes if lane.dst in here}
         self._seen = {lane: {} for lane in self._lanes.values()}
         self._sizes = {lane: sizes(lane) for lane in self._lanes.values()}
 
@@ -154,9 +158,10 @@ class StationFabric(Fabric):
     def _admissible(self, lane: Lane, frame: wire.Frame) -> bool:
         """Whether a frame may be what it says: anybody may publish on a broker without rules."""
         src = lane.src
-        return (
+        return bool(
             frame.kind == lane.port.kind
             and len(frame.payload) in self._sizes[lane]
+            and (frame.payload or frame.flags & wire.ABSENT)
             and frame.expected <= MOST_EXPECTED
             and src.speaks_for(frame)
             and src.services.book.knows(lane.site, frame.sample)
@@ -164,7 +169,7 @@ class StationFabric(Fabric):
 
     @staticmethod
     def _is_meant(lane: Lane, frame: wire.Frame) -> bool:
-        return frame.kind != wire.REQUEST or lane.dst.index in wire.decode_nodes(frame.payload)
+        return frame.kind not in NAMING or lane.dst.index in wire.decode_nodes(frame.payload)
 
     def _is_new(self, lane: Lane, frame: wire.Frame) -> bool:
         seen, key = self._seen[lane], (frame.sequence, frame.sample)

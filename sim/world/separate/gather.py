@@ -28,6 +28,10 @@ Key = tuple[int, int, int]
 """Lane, sequence and sample of a message."""
 
 
+Count = tuple[str, str, str]
+"""Who counts, what, and for whom: whose role it plays, or itself."""
+
+
 class Absence(NamedTuple):
     """A time in which a node's process was not there; `end_s` is None for one that did not come back.
 
@@ -75,9 +79,14 @@ class Gathering:
     _strange: list[Row] = field(default_factory=list)
     _stages: list[Row] = field(default_factory=list)
     _decisions: list[Row] = field(default_factory=list)
-    _before: dict[tuple[str, str], float] = field(default_factory=dict)
-    _last: dict[tuple[str, str], float] = field(default_factory=dict)
+    _before: dict[Count, float] = field(default_factory=dict)
+    _last: dict[Count, float] = field(default_factory=dict)
+    _shares: dict[tuple[str, str], dict[Count, float]] = field(default_factory=dict)
+    _nodes: dict[str, Node] = field(default_factory=dict)
     _published: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._nodes = {full_name(node): node for node in self.fleet.nodes}
 
     def is_possible(self, row: Row, book: SampleBook) -> bool:
         """Whether a row speaks of what there is: anybody may publish on a broker without rules."""
@@ -91,7 +100,7 @@ class Gathering:
     def take(self, name: str, row: Row) -> None:
         """One row of a node."""
         if row.what == COUNTER:
-            self._count(name, COUNTERS[row.code], row.time_s)
+            self._count(name, row)
             return
         if row.what == END:
             self.ended.add(name)
@@ -120,9 +129,9 @@ class Gathering:
     def away(self, name: str, now_s: float, fault: str) -> None:
         """A process is gone, by a `fault` of the scenario if there is one in force."""
         self.absences.setdefault(name, []).append(Absence(now_s, None, fault or GONE))
-        for (node, counter), value in list(self._last.items()):
-            if node == name:  # its next life counts from nought
-                self._before[node, counter] = value
+        for key, value in self._last.items():
+            if key[0] == name:  # its next life counts from nought
+                self._before[key] = value
 
     def back(self, name: str, now_s: float) -> None:
         """It is there again, or for the first time."""
@@ -213,16 +222,30 @@ class Gathering:
         cost, legs = self.fabric.price(self.fleet.lanes[sent.place].port, sent.size), sent.code
         return cost.payload_bytes, cost.mqtt_bytes * legs, cost.tcpip_bytes * legs, cost.link_bytes
 
-    def _count(self, name: str, counter: str, value: float) -> None:
-        key = name, counter
-        total = self._last[key] = max(value + self._before.get(key, 0.0), self._last.get(key, 0.0))
-        node: Node = next(node for node in self.fleet.nodes if full_name(node) == name)
+    def _count(self, name: str, row: Row) -> None:
+        node, counter = self._counted(name, row), COUNTERS[row.code]
+        if node is None:
+            return
+        key = name, counter, full_name(node)
+        total = self._last[key] = max(row.time_s + self._before.get(key, 0.0), self._last.get(key, 0.0))
+        if counter in ("twice", "overheard_bytes"):
+            setattr(self, counter, int(sum(v for (_, what, _), v in self._last.items() if what == counter)))
+            return
+        shares = self._shares.setdefault(key[1:], {})
+        shares[key] = total
+        value = sum(shares.values())
         if counter == "busy_s":
-            node._busy_s = total
-        elif counter in ("twice", "overheard_bytes"):
-            setattr(self, counter, int(sum(v for (_, what), v in self._last.items() if what == counter)))
+            node.worked(value)
         elif hasattr(node, counter):
-            setattr(node, counter, int(total))
+            setattr(node, counter, int(value))
+
+    def _counted(self, name: str, row: Row) -> Node | None:
+        """The node that a counter is of: the teller's own, or a gateway of its site whose role it plays."""
+        teller = self._nodes[name]
+        if not row.place:
+            return teller
+        sitemates = (node for node in self.fleet.nodes if node.role == "gateway" and node.site == teller.site)
+        return next((node for node in sitemates if node.index == row.place - 1), None)
 
     def _decision(self, row: Row) -> tuple[int, int, str, int, float, float, int]:
         time_s = max(row.time_s, row.sample * self.period_s)  # the clocks of two machines may differ

@@ -5,37 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from sim.clock import Clock
 from sim.ledger.events import EventLog
-from sim.ledger.rows import END, THRESHOLD, Row
+from sim.ledger.rows import END, MOVED, THRESHOLD, Row
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
+from sim.nodes.standin import HostGateway, Moves
+from sim.world.failover import Failover
 from sim.world.fleet import Fleet, full_name
-from sim.world.plan import Plan
+from sim.world.prepare import Prepared
 from sim.world.retuning import Change, Retunes
 from sim.world.separate.orders import Play
+from sim.world.steering import horizon
 
 Say = Callable[[str, Play], None]
 """Tells the node of a full name something."""
 
 
 class Helm:
-    """Takes in what nodes tell of thresholds, and reminds those of it that have lost their memory.
+    """Takes in what nodes tell of thresholds and roles, decides who plays these, and reminds who has lost its memory.
 
     Args:
-        plan, fleet: the world, as the conductor has it.
+        prepared, fleet, clock: the world, as the conductor has it.
         events: where it is written down.
         say: gives orders.
 
     Attributes:
+        failover: who takes over from gateways that have fallen silent; None without a policy.
         retunes: the new thresholds; None without a policy.
     """
 
-    def __init__(self, plan: Plan, fleet: Fleet, events: EventLog, say: Say) -> None:
+    def __init__(self, prepared: Prepared, fleet: Fleet, clock: Clock, events: EventLog, say: Say) -> None:
+        plan = prepared.plan
         self._say = say
         self._standins = fleet.standins
         self._nodes = {full_name(node): node for node in fleet.nodes}
         self._gateways = {(node.site, node.index): node for node in fleet.nodes if isinstance(node, Gateway)}
+        self._players: dict[int, Gateway] = {}
         self.retunes = Retunes(plan, fleet, events) if plan.retune is not None else None
+        self.failover: Failover | None = None
+        if plan.failover is not None:
+            self.failover = Failover(plan.failover, plan, fleet, clock, events, horizon(prepared), self._call)
 
     @staticmethod
     def minds(row: Row) -> bool:
@@ -44,26 +54,41 @@ class Helm:
 
     def take(self, name: str, row: Row) -> None:
         """One row of a node; what cannot be is nobody's."""
-        teller = self._nodes[name]
-        if row.what == THRESHOLD and self.retunes is not None and 0 <= row.time_s < math.inf:
-            self._retuned(self.retunes, teller, row)
+        teller, gateway = self._nodes[name], self._gateways.get((self._nodes[name].site, row.place))
+        if gateway is None or not 0 <= row.time_s < math.inf:
+            return
+        if row.what == THRESHOLD and self.retunes is not None and self._may_play(teller, gateway):
+            self._retuned(self.retunes, gateway, row)
+        elif row.what == MOVED and isinstance(teller, Moves) and gateway.client in teller.homes:
+            assert self.failover is not None, "without it no camera moves"
+            self.failover.moved(teller, gateway.client, row.time_s)
 
     def back(self, name: str) -> None:
         """The process of a node is there again, with nothing in its memory."""
         node = self._nodes[name]
-        if self.retunes is not None and isinstance(node, Gateway):
-            self._say(name, Play(node.index, node.services.thresholds["local"], ()))
+        if self.failover is not None and isinstance(node, Moves):
+            self.failover.forgot(node)
+        elif self.retunes is not None and isinstance(node, Gateway):
+            roles = [node] if self.failover is None else [role.own for role in self.failover.plays(node)]
+            for role in roles:
+                self._say(name, Play(role.index, role.services.thresholds["local"], ()))
 
-    def _retuned(self, retunes: Retunes, teller: Node, row: Row) -> None:
-        gateway, becomes = self._gateways.get((teller.site, row.place)), row.more
-        if gateway is None or not self._plays(teller, gateway) or not 0 <= becomes <= 1:
+    def _call(self, player: HostGateway, role: HostGateway, cameras: list[int]) -> None:
+        """Orders a gateway to call the cameras of a role; a new player learns its threshold, too."""
+        news = self._players.get(role.client, role) is not player
+        self._players[role.client] = player
+        threshold = role.services.thresholds["local"] if news and self.retunes is not None else None
+        self._say(full_name(player), Play(role.index, threshold, tuple(cameras)))
+
+    def _may_play(self, teller: Node, gateway: Gateway) -> bool:
+        return teller is gateway or (teller.site, gateway.name, teller.name) in self._standins
+
+    @staticmethod
+    def _retuned(retunes: Retunes, gateway: Gateway, row: Row) -> None:
+        becomes, counted = row.more, row.sequence * row.extra
+        if not 0 <= becomes <= 1:
             return
-        counted = row.sequence * row.extra
         spent = row.size / counted if counted else None
         thresholds = gateway.services.thresholds
         retunes.note(Change(row.time_s, gateway, thresholds["local"], becomes, spent, row.extra, row.sequence))
         thresholds["local"] = becomes
-
-    def _plays(self, teller: Node, gateway: Gateway) -> bool:
-        """Whether a node may play the role of a gateway."""
-        return teller is gateway or (teller.site, gateway.name, teller.name) in self._standins

@@ -20,6 +20,7 @@ from sim.nodes.cloud import Cloud
 from sim.nodes.gateway import Gateway
 from sim.nodes.lanes import Lane
 from sim.nodes.node import Node, Services
+from sim.nodes.standin import HostGateway
 from sim.world.accounts import CONDUCTOR, HOME
 from sim.world.fleet import Builder
 from sim.world.live import LiveClock
@@ -27,7 +28,7 @@ from sim.world.prepare import Prepared
 from sim.world.separate import names, orders
 from sim.world.separate.diary import Diary, ToldBook
 from sim.world.separate.duties import Duties
-from sim.world.separate.fabric import StationFabric
+from sim.world.separate.fabric import NAMING, StationFabric
 from sim.world.separate.line import Line
 from sim.world.wiring import forms, open_samples
 
@@ -151,7 +152,8 @@ class Station:
         clock, node = self._clock, self._node
         clock.speed = start.speed
         if isinstance(node, Gateway | Cloud):
-            node.wait_s = patience_s(node.wait_s, start.speed)
+            for one in (node, *(node.hosted if isinstance(node, HostGateway) else ())):
+                one.wait_s = patience_s(one.wait_s, start.speed)
         clock.begin(time.monotonic() + start.epoch_s - time.time())
         clock.look()
         if self._joined_s > start.epoch_s:  # back in mid-run: what was due before is lost, no number is used twice
@@ -264,11 +266,11 @@ def patience_s(wait_s: float, speed: float) -> float:
 def _sizes(lane: Lane, prepared: Prepared, inference: Inference) -> frozenset[int]:
     """The payload sizes that messages on a lane can have."""
     kind, src = lane.port.kind, lane.src
-    if kind == wire.REQUEST:
+    if kind in NAMING:
         return frozenset(2 * count for count in range(1, len(prepared.plan.cameras) + 1))
     if kind == wire.FEATURES:
         edge = src.role == "gateway" and prepared.plan.has_edge
-        return frozenset({inference.edge_bytes if edge else inference.feature_bytes})
+        return frozenset({inference.edge_bytes, 0} if edge else {inference.feature_bytes})  # 0: no camera saw anything
     if kind == wire.SCORES:
         return frozenset({inference.score_bytes})
     if kind == wire.RAW:

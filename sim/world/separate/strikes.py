@@ -143,9 +143,7 @@ def refuse(faults: Sequence[Fault], *, own_broker: bool) -> None:
 
 def refuse_what_needs_one_process(scenario: Scenario, broker: str) -> None:
     """Raises `UsageError` for a scenario with something that has to see the whole fleet at once."""
-    policies = scenario.policies
     there = {
-        "policies.failover": policies.failover is not None,
         "tenants": bool(scenario.tenants),
     }
     if any(there.values()):
