@@ -15,6 +15,8 @@ from sim.world.play import Outcome, play
 from sim.world.separate.up import up
 
 FAILOVER = Path("scenarios/failover.yaml")
+SIX = Path("scenarios/six_cameras.yaml")
+QUOTA_BYTES, WINDOW_S = 4000, 10.0
 DEAD_S, BACK_S, MOVED_S = 10.0, 22.0, 0.6
 BUDGET_BYTES = 60.0
 WHOLE = "down=[]"
@@ -33,6 +35,7 @@ def rows() -> Iterator[Row]:
         target = "0 % after the failover time" if policy != "none" else ""
         yield Row(f"gateway killed, policy {policy}: dropped", value, target, share == 0 if target else None)
     yield from _processes()
+    yield from _quotas()
     budget = f"policies.retune={{kind: byte-budget, bytes: {BUDGET_BYTES:g}, every: 4 s}}"
     for what, overrides in (("fixed", ()), ("byte-budget", (budget,))):
         spent = _spent(WHOLE, "faults=[]", "exits={local: 0.1}", *overrides)
@@ -57,6 +60,21 @@ def _processes() -> Iterator[Row]:
             target = "0 % after the failover time" if policy != "none" else ""
             met = share == 0 if target else None
             yield Row(f"gateway's process killed, policy {policy}: dropped", value, target, met)
+
+
+def _quotas() -> Iterator[Row]:
+    """The fullest window of a tenant with a quota of bytes: in one process, and with a process for each node."""
+    quota = f"tenants={{city: {{quota: {{bytes: {QUOTA_BYTES}, per: {WINDOW_S:g} s}}}}}}"
+    scenario = world.load(SIX, ["samples=40", quota])
+    with TemporaryDirectory() as folder:
+        alone = world.simulate(scenario, mode="virtual", out=Path(folder))
+        real = up(scenario, broker="mosquitto", out=Path(folder))
+        for what, result in (("one process", alone), ("8 processes", real)):
+            rows = pd.read_parquet(result.folder / "messages.parquet")
+            sent = rows[(rows.src.astype(str) != "cloud") & (rows.fate != "lost:quota")]
+            sent = sent.drop_duplicates(["src", "kind", "sample", "sent_s"])  # one publish for several receivers
+            spent = (sent.payload_bytes + sent.header_bytes).groupby(sent.sent_s // WINDOW_S).sum()
+            yield Row(f"quota of {QUOTA_BYTES} B in {WINDOW_S:g} s, {what}: the fullest window", f"{spent.max()} B")
 
 
 def _play(*overrides: str, messages: Path | None = None) -> Outcome:

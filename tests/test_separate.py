@@ -302,12 +302,6 @@ def test_connections_that_nobody_can_share_are_refused(scenario: Callable[..., A
         up(scenario("mqtt.connections=2"), broker="auto", out=tmp_path)
 
 
-def test_what_needs_one_process_is_refused(scenario: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="do not know tenants; remove that"):
-        up(scenario("tenants={city: {sites: [0]}}"), broker="mosquitto", out=tmp_path)
-    assert not (tmp_path / "three-cameras").exists()
-
-
 def test_a_process_that_ends_before_the_run_is_told_at_once(
     scenario: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

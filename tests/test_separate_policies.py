@@ -23,14 +23,14 @@ from brokers import mosquitto
 from sim import wire, world
 from sim.clock import Clock
 from sim.ledger.events import EventLog
-from sim.ledger.rows import MOVED, THRESHOLD, Row
+from sim.ledger.rows import ARRIVED, LOST, MOVED, REASONS, SENT, THRESHOLD, USED, Row
 from sim.nodes.gateway import Gateway
 from sim.world.accounts import accounts
 from sim.world.plan import Plan
 from sim.world.prepare import Prepared
-from sim.world.separate import orders
+from sim.world.separate import names, orders
 from sim.world.separate.helm import Helm
-from sim.world.separate.orders import Play
+from sim.world.separate.orders import Others, Play
 from sim.world.separate.station import Station
 from sim.world.separate.up import up
 
@@ -102,6 +102,13 @@ def test_an_order_to_play_a_role_is_these_bytes() -> None:
     assert orders.decode(orders.encode(Play(0, None, ()))) == Play(0, None, ())
 
 
+def test_what_others_have_used_is_these_bytes() -> None:
+    order = Others(1, 7, 180.0, 0.5, 128.0)
+    payload = orders.encode(order)
+    assert payload.hex(" ", -4) == "04000100 07000000 00000000 00806640 00000000 0000e03f 00000000 00006040"
+    assert orders.decode(payload) == order
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -110,10 +117,13 @@ def test_an_order_to_play_a_role_is_these_bytes() -> None:
         struct.pack("<HHId", 9, 0, 0, 0.5),
         struct.pack("<HHId", 3, 0, 0, 1.5),
         struct.pack("<HHId", 3, 0, 0, math.inf),
+        struct.pack("<HHId", 4, 0, 0, 0.5),
+        orders.encode(Others(0, 0, math.nan, 0.0, 0.0)),
+        orders.encode(Others(0, 0, 0.0, -1.0, 0.0)),
     ],
 )
 def test_orders_that_cannot_be_are_none(payload: bytes) -> None:
-    with pytest.raises(wire.Malformed, match=r"order|command"):
+    with pytest.raises(wire.Malformed, match=r"order|command|others"):
         orders.decode(payload)
 
 
@@ -299,3 +309,104 @@ def test_what_no_gateway_can_have_told_is_nobody_s(scenario: Callable[..., Any],
     conducted.helm.take("site-0/gw", row)
     conducted.helm.take("site-0/cam.1", Row(THRESHOLD, time_s=1.0, more=0.5))
     assert not conducted.events.rows
+
+
+# -- tenants
+
+
+SHARED = (
+    "tariffs={per_mb: 2, per_joule: 0.1, per_cloud_second: 5, per_device_month: 3}",
+    "tenants={city: {sites: [0], quota: {bytes: 400, per: 4 s, storage: 700}},"
+    " police: {sites: [1], quota: {compute: 100 ns, per: 8 s}}}",
+)
+
+
+@needs_mosquitto
+def test_separate_processes_keep_quotas_and_pay(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = scenario("sites=2", "samples=12", "exits.local=0.3", "nodes.gw.wait=1 s", "nodes.cloud.wait=2 s", *SHARED)
+    result = up(wanted, broker="mosquitto", out=tmp_path, speed=2.0)
+    rows, nodes = table(result.folder, "messages"), table(result.folder, "nodes")
+    data = rows[rows["kind"].isin(["scores", "features"])]
+    sent = data[(data["site"] == "site-0") & (data["fate"] != "lost:quota")]
+    spent = (sent["payload_bytes"] + sent["header_bytes"]).groupby([sent["src"], sent["sent_s"] // 4], observed=True)
+    assert 0 < spent.sum().max() <= 400, "no node alone sends more than the whole quota"
+    refused = {reason: set(rows[rows["fate"] == f"lost:{reason}"]["site"]) for reason in ("quota", "quota-compute")}
+    assert refused == {"quota": {"site-0"}, "quota-compute": {"site-1"}}
+    assert (rows[rows["fate"] == "lost:quota"][["payload_bytes", "mqtt_bytes"]] == 0).all(axis=None)
+    stored = data[(data["dst"] == "cloud") & (data["fate"] == "delivered") & (data["site"] == "site-0")]
+    bills = result.summary["tenants"]
+    assert bills["city"]["stored_bytes"] == stored["payload_bytes"].sum() <= 700
+    assert bills["city"]["refused_bandwidth"] == (rows["fate"] == "lost:quota").sum()
+    assert bills["police"]["refused_compute"] == (rows["fate"] == "lost:quota-compute").sum()
+    assert bills["city"]["bytes_up"] == nodes[nodes["site"] == "site-0"]["bytes_up"].sum() > 0
+    assert sum(bill["cost"] for bill in bills.values()) == pytest.approx(nodes["cost"].sum())
+    assert list(table(result.folder, "tenants")["tenant"]) == ["city", "police", "(operator)"]
+
+
+def test_a_node_holds_a_quota_against_what_others_have_used(scenario: Callable[..., Any]) -> None:
+    prepared = prepared_for(scenario("tenants={city: {quota: {bytes: 400, per: 4 s, storage: 300}}}"))
+    camera, sent = station(prepared, "site-0/cam.1"), list[tuple[str, wire.Frame]]()
+    camera.fabric.carrier = Recorder(sent)
+    node = names.own(camera.fleet, "site-0/cam.1")
+
+    def publish() -> list[Row]:
+        camera.fabric.publish(node.port(wire.SCORES), 0, bytes(12), dtype=wire.FLOAT32, origin=1)
+        camera.duties.tell()
+        return camera.diary.take()
+
+    told = publish()
+    assert [row.what for row in told] == [SENT, USED] and told[1].more == 36
+    camera.duties.obey(Others(0, 0, 330.0, 0.0, 0.0))
+    (row,) = publish()
+    assert (row.what, REASONS[row.code], row.size, row.sequence) == (LOST, "quota", 0, 0) and len(sent) == 1
+    camera.duties.obey(Others(0, 0, 300.0, 0.0, 0.0))
+    camera.duties.obey(Others(9, 0, 999.0, 0.0, 0.0))
+    assert [row.what for row in publish()] == [SENT, USED], "there is room again: what others had used was less"
+    camera.duties.obey(Others(0, 1, 400.0, 0.0, 0.0))
+    assert REASONS[publish()[0].code] == "quota", "the window that goes on is still the first"
+    cloud, topic = station(prepared, "cloud"), "fogfleet/testtest/site-0/gw/features"
+    cloud.fabric.carrier = Recorder(sent)
+    cloud.duties.obey(Others(0, 0, 0.0, 0.0, 100.0))
+    for index in (0, 1):
+        cloud.fabric.come(topic, wire.encode(wire.FEATURES, wire.BITS, index, 0, index + 1, bytes(128)))
+    run_out(cloud)
+    rows = [row for row in cloud.diary.take() if row.what in (ARRIVED, LOST)]
+    assert [row.what for row in rows] == [ARRIVED, LOST], "100 B were there, so that only one of them fits"
+    assert REASONS[rows[1].code] == "quota-storage"
+
+
+def test_the_conductor_tells_everybody_what_all_others_have_used(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.world.separate.metering.TELL_S", 0.0)
+    conducted = Conducted(prepared_for(scenario("tenants={city: {quota: {bytes: 400, per: 4 s, storage: 200}}}")))
+    helm, told = conducted.helm, conducted.told
+    helm.take("site-0/cam.0", Row(USED, 0, place=0, sample=3, more=36.0))
+    helm.take("site-0/gw", Row(USED, 0, place=0, sample=3, more=40.0))
+    helm.take("site-0/cam.0", Row(USED, 0, place=5, sample=3, more=1e9))
+    helm.take("site-0/cam.0", Row(USED, 3, place=0, sample=3, more=1e9))
+    helm.turn()
+    assert dict(told) == {
+        "site-0/cam.0": Others(0, 3, 40.0, 0.0, 0.0),
+        "site-0/cam.1": Others(0, 3, 76.0, 0.0, 0.0),
+        "site-0/cam.2": Others(0, 3, 76.0, 0.0, 0.0),
+        "site-0/gw": Others(0, 3, 36.0, 0.0, 0.0),
+        "cloud": Others(0, 3, 76.0, 0.0, 0.0),
+    }
+    told.clear()
+    helm.turn()
+    assert not told, "nothing new"
+    helm.away("site-0/cam.0")
+    helm.back("site-0/cam.0")
+    helm.turn()
+    assert told == [("site-0/cam.0", Others(0, 3, 76.0, 0.0, 0.0))], "a new process begins with what the old one used"
+    helm.take("cloud", Row(USED, 3, place=0, more=128.0))
+    helm.away("cloud")
+    helm.back("cloud")
+    told.clear()
+    helm.turn()
+    assert dict(told)["cloud"] == Others(0, 3, 76.0, 0.0, 128.0), "and a cloud with what was stored"
+    assert helm.metering is not None
+    lane = conducted.fleet.lanes[0]
+    found = helm.metering.settle([(lane, "quota"), (lane, "loss")]).meters["city"]
+    assert found.stored_bytes == 128 and dict(found.refused) == {"quota": 1}

@@ -94,7 +94,7 @@ def _shared(owner: str, name: str) -> property:
     return property(read, write)
 
 
-for _name in ("up", "up_since_s", "faults", "intake", "mind", "profile", "sequence"):
+for _name in ("busy_s", "up", "up_since_s", "faults", "intake", "mind", "profile", "sequence"):
     setattr(StandIn, _name, _shared("host", _name))
 for _name in ("sent", "sent_bytes", "received", "bytes_up", "bytes_down"):
     setattr(StandIn, _name, _shared("host", _name))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sim import wire
 from sim.nodes.cloud import Session
 from sim.nodes.fabric import Fabric
-from sim.nodes.lanes import Message, Port
+from sim.nodes.lanes import Lane, Message, Port
 from sim.nodes.node import Node
 from sim.nodes.standin import HostCloud
 from sim.scenario import Tenant
@@ -37,6 +37,8 @@ class Meter:
     Attributes:
         window: number of the window that `sent_bytes` and `computed_s` are of.
         refused: messages by reason.
+        others: bytes and seconds of windows that were used in other processes, as far as is known.
+        stored_before: payload bytes that a cloud stored which has lost its memory.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Meter:
     computed_s: float = 0.0
     stored_bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    others: dict[int, tuple[float, float]] = field(default_factory=dict)
+    stored_before: float = 0.0
+
+    def hear(self, window: int, others_bytes: float, others_s: float) -> None:
+        """Others have used so much of a window."""
+        self.others = {number: used for number, used in self.others.items() if number >= window - 1}
+        self.others[window] = others_bytes, others_s
 
     def roll(self, now_s: float) -> None:
         """Begins a new window where its time has come."""
@@ -56,7 +65,8 @@ class Meter:
     def sends(self, size: int) -> bool:
         """Whether it may publish so many bytes more in this window."""
         limit = self.tenant.quota.bytes
-        if limit is not None and self.sent_bytes + size > limit:
+        others_bytes, _ = self.others.get(self.window, (0.0, 0.0))
+        if limit is not None and self.sent_bytes + others_bytes + size > limit:
             return False
         self.sent_bytes += size
         return True
@@ -64,10 +74,12 @@ class Meter:
     def refuses(self, node: Node, payload_bytes: int) -> str:
         """Why a message with work for a gateway or the cloud is not taken; empty: it is."""
         quota = self.tenant.quota
-        if quota.compute_s is not None and self.computed_s >= quota.compute_s:
+        _, others_s = self.others.get(self.window, (0.0, 0.0))
+        if quota.compute_s is not None and self.computed_s + others_s >= quota.compute_s:
             return "quota-compute"
         if node.role == "cloud":
-            if quota.storage is not None and self.stored_bytes + payload_bytes > quota.storage:
+            stored_bytes = self.stored_bytes + self.stored_before
+            if quota.storage is not None and stored_bytes + payload_bytes > quota.storage:
                 return "quota-storage"
             self.stored_bytes += payload_bytes
         return ""
@@ -99,6 +111,31 @@ class Tenancy:
         if key not in self._found:
             self._found[key] = next((meter for meter in self.meters.values() if _has(meter.tenant, *key)), None)
         return self._found[key]
+
+    def holds_back(self, port: Port, payload_bytes: int, now_s: float) -> bool:
+        """Whether a message may not leave its node; otherwise it is on the meter now."""
+        meter = self.of(port.src.site, port.src.group)
+        if meter is None:
+            return False
+        meter.roll(now_s)
+        if meter.sends(wire.HEADER_BYTES + payload_bytes) or port.kind not in _DATA:
+            return False
+        meter.refused[REFUSED] += 1
+        return True
+
+    def turns_away(self, lane: Lane, kind: int, payload_bytes: int, now_s: float) -> str:
+        """Why a message that has arrived is not taken; empty: it is, and on the meter now."""
+        dst, src = lane.dst, lane.src
+        meter = self.of(src.site, src.group) if kind in _DATA else None
+        if meter is None:
+            return ""
+        meter.roll(now_s)
+        if dst.role == "gateway":
+            self.works(dst, now_s)
+        reason = meter.refuses(dst, payload_bytes)
+        if reason:
+            meter.refused[reason] += 1
+        return reason
 
     def works(self, gateway: Node, now_s: float) -> None:
         """Puts what a gateway has computed since it was last looked at on its tenant's meter."""
@@ -161,31 +198,19 @@ class QuotaFabric(Fabric):
         to: Collection[int] | None = None,
     ) -> None:
         """As every fabric; data beyond the quota never leave the node."""
-        src = port.src
-        meter = self.tenancy.of(src.site, src.group)
-        if meter is not None:
-            meter.roll(self.clock.now)
-            if not meter.sends(wire.HEADER_BYTES + len(payload)) and port.kind in _DATA:
-                meter.refused[REFUSED] += 1
-                for lane in port.lanes:
-                    self.refuse(lane, REFUSED, sample)
-                return
+        if self.tenancy.holds_back(port, len(payload), self.clock.now):
+            for lane in port.lanes:
+                self.refuse(lane, REFUSED, sample)
+            return
         super().publish(port, sample, payload, dtype=dtype, origin=origin, flags=flags, expected=expected, to=to)
 
     def deliver(self, message: Message, parsed: wire.Frame) -> None:
         """As every fabric; work beyond the quota is not taken."""
-        dst, src = message.lane.dst, message.lane.src
-        meter = self.tenancy.of(src.site, src.group) if parsed.kind in _DATA else None
-        if meter is not None:
-            meter.roll(self.clock.now)
-            if dst.role == "gateway":
-                self.tenancy.works(dst, self.clock.now)
-            reason = meter.refuses(dst, len(parsed.payload))
-            if reason:
-                meter.refused[reason] += 1
-                self.lose(message, reason)
-                return
-        super().deliver(message, parsed)
+        reason = self.tenancy.turns_away(message.lane, parsed.kind, len(parsed.payload), self.clock.now)
+        if reason:
+            self.lose(message, reason)
+        else:
+            super().deliver(message, parsed)
 
 
 class LiveQuotaFabric(QuotaFabric, LiveFabric):

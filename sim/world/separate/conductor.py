@@ -18,7 +18,7 @@ from sim.world.separate import names, orders
 from sim.world.separate.gather import Gathering
 from sim.world.separate.helm import Helm
 from sim.world.separate.line import Line
-from sim.world.separate.orders import Play
+from sim.world.separate.orders import Order
 from sim.world.steering import latest
 from sim.world.watching import WatchedBook
 
@@ -158,6 +158,8 @@ class Conductor:
             self._say(self._start)  # a broker that was restarted has forgotten it
             self._log("reconnected", time_s=round(self.clock.now, 3))
         self._take_mail()
+        if self.helm is not None:
+            self.helm.turn()
 
     def _take_mail(self) -> None:
         received = self._line.received()
@@ -186,6 +188,8 @@ class Conductor:
             self._batches.pop(name, None)
             if self._start is not None and not self._over and name not in self._gathering.ended:
                 self._gathering.away(name, now_s, node.faults)
+                if self.helm is not None:
+                    self.helm.away(name)
         what = "online" if online else "offline" if payload else "left"
         self._log(what, node=name, time_s=round(now_s, 3), wall_s=time.time())
 
@@ -210,7 +214,7 @@ class Conductor:
         if any(row.what < COUNTER for row in rows):
             self._told_s = time.monotonic()
 
-    def tell(self, name: str, order: Play) -> None:
+    def tell(self, name: str, order: Order) -> None:
         """Says something to one node alone."""
         self._sequence += 1
         sample = latest(self._prepared, self.clock.now)

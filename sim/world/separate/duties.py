@@ -6,7 +6,7 @@ from typing import Final
 
 from sim.clock import Clock
 from sim.ddnn import Inference
-from sim.ledger.rows import MOVED, THRESHOLD, Row
+from sim.ledger.rows import MOVED, THRESHOLD, USED, Row
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
 from sim.nodes.standin import HostGateway, Moves
@@ -15,8 +15,9 @@ from sim.world.fleet import Fleet
 from sim.world.prepare import Prepared
 from sim.world.retuning import Change, Retuning, watch
 from sim.world.separate.diary import Diary
-from sim.world.separate.orders import Play
+from sim.world.separate.orders import Order, Play
 from sim.world.steering import horizon, latest
+from sim.world.tenancy import Tenancy
 
 MOST: Final = 0xFFFFFFFF
 """What a field of a row can hold."""
@@ -32,6 +33,10 @@ class Duties:
         clock: its time.
         inference: the network's answers.
         diary: what is told to the conductor.
+
+    Attributes:
+        tenancy: what this node knows of quotas; None where there are no tenants.
+        hurries: whether others wait for what it tells.
     """
 
     def __init__(
@@ -48,14 +53,38 @@ class Duties:
             self._retuning = self._controller(fleet, inference)
         if isinstance(own, Moves):
             own.told = self._moved
+        self.tenancy = Tenancy(prepared.plan) if prepared.scenario.tenants else None
+        quotas = [tenant.quota for tenant in prepared.scenario.tenants.values()]
+        self.hurries = any(quota.bytes is not None or quota.compute_s is not None for quota in quotas)
+        self._used: dict[tuple[int, int], tuple[int, float]] = {}
+        if self.tenancy is not None:
+            self.tenancy.attach(fleet)
 
     def start(self) -> None:
         """The run begins, or goes on."""
         if self._retuning is not None:
             self._retuning.start()
 
-    def obey(self, order: Play) -> None:
+    def tell(self) -> None:
+        """Writes down what has been used of quotas since the last time."""
+        for number, meter in enumerate(self.tenancy.meters.values() if self.tenancy else ()):
+            assert self.tenancy is not None
+            used = meter.sent_bytes, meter.computed_s, self.tenancy.cloud_s[meter.name], meter.stored_bytes
+            for code, value in enumerate(map(float, used)):
+                if self._used.get((number, code), (0, 0.0)) != (meter.window, value):
+                    self._used[number, code] = meter.window, value
+                    self._diary.add(Row(USED, code, 0, number, meter.window, 0, 0, self._clock.now, value))
+
+    def obey(self, order: Order) -> None:
         """Does what the conductor says; what is no business of this node is nothing."""
+        if isinstance(order, Play):
+            self._play(order)
+        elif self.tenancy is not None and order.tenant < len(self.tenancy.meters):
+            meter = list(self.tenancy.meters.values())[order.tenant]
+            meter.hear(order.window, order.bytes, order.seconds)
+            meter.stored_before = order.stored
+
+    def _play(self, order: Play) -> None:
         role, own = self._roles.get(order.role), self._own
         if role is None:
             return

@@ -20,6 +20,7 @@ from sim.nodes.lanes import Lane, Port
 from sim.nodes.node import Node
 from sim.nodes.standin import HostGateway
 from sim.world.separate.diary import Diary
+from sim.world.tenancy import REFUSED, Tenancy
 
 NAMING: Final = (wire.REQUEST, wire.CONTROL)
 """Kinds of messages that name those whom they are meant for."""
@@ -45,7 +46,11 @@ class Early(NamedTuple):
 
 
 class StationFabric(Fabric):
-    """A `Fabric` for one node; all others are elsewhere."""
+    """A `Fabric` for one node; all others are elsewhere.
+
+    Attributes:
+        tenancy: quotas, as far as this process knows what they are used for; None without.
+    """
 
     def __init__(
         self, clock: Clock, carrier: Carrier, log: MessageLog, framing: Framing, qos: int, diary: Diary
@@ -56,6 +61,7 @@ class StationFabric(Fabric):
         self._costs: dict[tuple[str, int], Cost] = {}
         self._seen: dict[Lane, dict[tuple[int, int], None]] = {}
         self._sizes: dict[Lane, frozenset[int]] = {}
+        self.tenancy: Tenancy | None = None
 
     def settle(self, own: Node, lanes: Sequence[Lane], sizes: Callable[[Lane], frozenset[int]]) -> None:
         """Tells which node is here (with its stand-ins), and which payload sizes may come to it on a lane."""
@@ -78,6 +84,10 @@ class StationFabric(Fabric):
     ) -> None:
         """As `Fabric.publish`; the links are the receivers'."""
         src, size = port.src, len(payload)
+        if self.tenancy is not None and self.tenancy.holds_back(port, size, self.clock.now):
+            for lane in port.lanes:
+                self._refuse(lane, sample)
+            return
         src.sequence += 1
         frame = wire.encode(port.kind, dtype, origin, sample, src.sequence, payload, flags, expected)
         src.sent += 1
@@ -126,7 +136,12 @@ class StationFabric(Fabric):
 
     def _deliver(self, coming: Coming) -> None:
         lane, frame = coming.lane, coming.frame
-        dst = lane.dst
+        dst, now_s = lane.dst, self.clock.now
+        if self.tenancy is not None:
+            reason = self.tenancy.turns_away(lane, frame.kind, len(frame.payload), now_s)
+            if reason:
+                self._lose(lane, frame, len(frame.payload), reason, coming.passage.attempts)
+                return
         self._diary.add(
             Row(
                 ARRIVED,
@@ -136,7 +151,7 @@ class StationFabric(Fabric):
                 frame.sample,
                 frame.sequence,
                 len(frame.payload),
-                self.clock.now,
+                now_s,
                 coming.came_s,
             )
         )
@@ -149,6 +164,11 @@ class StationFabric(Fabric):
         for _, call in self.clock.withdraw(lambda call: isinstance(call.argument, Coming | Early)):
             coming: Coming | Early = call.argument
             self._lose(coming.lane, coming.frame, len(coming.frame.payload), "interrupted")
+
+    def _refuse(self, lane: Lane, sample: int) -> None:
+        """Data beyond a quota never leave the node: they have no number, and no bytes."""
+        now_s = self.clock.now
+        self._diary.add(Row(LOST, REASONS.index(REFUSED), 0, lane.number, sample, 0, 0, now_s, now_s))
 
     def _lose(self, lane: Lane, frame: wire.Frame | None, size: int, reason: str, attempts: int = 0) -> None:
         sample, sequence = (0, 0) if frame is None else (frame.sample, frame.sequence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -13,9 +14,11 @@ from sim.ledger.messages import MessageLog, Sizes
 from sim.ledger.rows import ARRIVED, COUNTER, COUNTERS, DECISION, END, LOST, REASONS, SENT, STAGE, Row
 from sim.ledger.samples import STAGES, SampleBook
 from sim.nodes.fabric import Fabric
+from sim.nodes.lanes import Lane
 from sim.nodes.node import Node
 from sim.wire import EXITS
 from sim.world.fleet import Fleet, full_name
+from sim.world.tenancy import REFUSED
 
 GONE: Final = "process-lost"
 _PARAMETERS: Final = json.dumps({"id": GONE})
@@ -42,6 +45,11 @@ class Absence(NamedTuple):
     start_s: float
     end_s: float | None
     fault: str = GONE
+
+
+def is_refused(row: Row) -> bool:
+    """Whether a message never left its node because of a quota."""
+    return row.what == LOST and not row.sequence and REASONS[row.code] == REFUSED
 
 
 class Span(NamedTuple):
@@ -156,6 +164,12 @@ class Gathering:
         self._write_messages(log)
         self._blame(book, self._spans(faults), settle_s)
 
+    def losses(self) -> Iterator[tuple[Lane, str]]:
+        """Every message whose receiver (or sender, who might not send it) has told that it was lost, and why."""
+        for row in (*self._strange, *self._fates.values()):
+            if row.what == LOST:
+                yield self.fleet.lanes[row.place], REASONS[row.code]
+
     def _write_messages(self, log: MessageLog) -> None:
         arrivals = []
         for key, fate in self._fates.items():
@@ -166,6 +180,8 @@ class Gathering:
         arrivals += [(row, self._foreign(row)) for row in self._strange]
         for fate, sent in sorted(arrivals, key=lambda pair: pair[0].time_s):
             cost, fault = self._cost(sent), self._fault(sent, fate)
+            if is_refused(fate):
+                cost = (0, 0, 0, 0)
             queued_s = max(0.0, fate.more - sent.time_s) if fate.what == ARRIVED else 0.0
             if fate.what == ARRIVED:
                 sent_s = min(sent.time_s, fate.time_s)  # the clocks of two machines may differ

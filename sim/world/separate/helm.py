@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sim.clock import Clock
 from sim.ledger.events import EventLog
-from sim.ledger.rows import END, MOVED, THRESHOLD, Row
+from sim.ledger.rows import END, MOVED, THRESHOLD, USED, Row
 from sim.nodes.gateway import Gateway
 from sim.nodes.node import Node
 from sim.nodes.standin import HostGateway, Moves
@@ -15,10 +15,11 @@ from sim.world.failover import Failover
 from sim.world.fleet import Fleet, full_name
 from sim.world.prepare import Prepared
 from sim.world.retuning import Change, Retunes
-from sim.world.separate.orders import Play
+from sim.world.separate.metering import Metering
+from sim.world.separate.orders import Order, Play
 from sim.world.steering import horizon
 
-Say = Callable[[str, Play], None]
+Say = Callable[[str, Order], None]
 """Tells the node of a full name something."""
 
 
@@ -33,6 +34,7 @@ class Helm:
     Attributes:
         failover: who takes over from gateways that have fallen silent; None without a policy.
         retunes: the new thresholds; None without a policy.
+        metering: what tenants use; None without any.
     """
 
     def __init__(self, prepared: Prepared, fleet: Fleet, clock: Clock, events: EventLog, say: Say) -> None:
@@ -43,6 +45,7 @@ class Helm:
         self._gateways = {(node.site, node.index): node for node in fleet.nodes if isinstance(node, Gateway)}
         self._players: dict[int, Gateway] = {}
         self.retunes = Retunes(plan, fleet, events) if plan.retune is not None else None
+        self.metering = Metering(plan, fleet, say) if plan.scenario.tenants else None
         self.failover: Failover | None = None
         if plan.failover is not None:
             self.failover = Failover(plan.failover, plan, fleet, clock, events, horizon(prepared), self._call)
@@ -54,6 +57,10 @@ class Helm:
 
     def take(self, name: str, row: Row) -> None:
         """One row of a node; what cannot be is nobody's."""
+        if row.what == USED:
+            if self.metering is not None:
+                self.metering.take(name, row)
+            return
         teller, gateway = self._nodes[name], self._gateways.get((self._nodes[name].site, row.place))
         if gateway is None or not 0 <= row.time_s < math.inf:
             return
@@ -66,12 +73,24 @@ class Helm:
     def back(self, name: str) -> None:
         """The process of a node is there again, with nothing in its memory."""
         node = self._nodes[name]
+        if self.metering is not None:
+            self.metering.back(name)
         if self.failover is not None and isinstance(node, Moves):
             self.failover.forgot(node)
         elif self.retunes is not None and isinstance(node, Gateway):
             roles = [node] if self.failover is None else [role.own for role in self.failover.plays(node)]
             for role in roles:
                 self._say(name, Play(role.index, role.services.thresholds["local"], ()))
+
+    def away(self, name: str) -> None:
+        """The process of a node is gone."""
+        if self.metering is not None:
+            self.metering.away(name)
+
+    def turn(self) -> None:
+        """Tells the news, all the time."""
+        if self.metering is not None:
+            self.metering.turn()
 
     def _call(self, player: HostGateway, role: HostGateway, cameras: list[int]) -> None:
         """Orders a gateway to call the cameras of a role; a new player learns its threshold, too."""

@@ -43,6 +43,8 @@ END_S: Final = 5.0
 """Wall seconds to tell the rest."""
 WRITE_S: Final = 0.05
 """Wall seconds between messages to the ledger."""
+HURRY_S: Final = 0.005
+"""The same where others hold quotas by what this node has used."""
 COUNT_S: Final = 0.5
 """Wall seconds between messages with counters."""
 LATE_S: Final = 60.0
@@ -143,6 +145,7 @@ class Station:
         own = names.own(fleet, self.name)
         self.fleet = fleet
         self.duties = Duties(prepared, fleet, own, self._clock, inference, self.diary)
+        self.fabric.tenancy = self.duties.tenancy
         self.fabric.settle(own, fleet.lanes, lambda lane: _sizes(lane, prepared, inference))
         for sample in range(prepared.samples if own.role == "camera" else 0):
             inference.device(prepared.picture(own.site, sample), own.index)
@@ -169,6 +172,7 @@ class Station:
     def _end(self) -> None:
         """Tells the rest, and waits until the broker has it."""
         self.fabric.interrupt()
+        self.duties.tell()
         self.diary.count(self._node)
         self.diary.add(Row(END))
         while len(self.diary):
@@ -196,9 +200,11 @@ class Station:
         if now - self._counted_s >= COUNT_S:
             self._counted_s = now
             self.diary.count(self._node)
-        if len(self.diary) and now - self._written_s >= WRITE_S:
-            self._written_s = now
-            self._write()
+        if now - self._written_s >= (HURRY_S if self.duties.hurries else WRITE_S):
+            self.duties.tell()
+            if len(self.diary):
+                self._written_s = now
+                self._write()
 
     def _take_mail(self) -> None:
         for _, topic, payload in self._line.received():

@@ -142,13 +142,7 @@ def refuse(faults: Sequence[Fault], *, own_broker: bool) -> None:
 
 
 def refuse_what_needs_one_process(scenario: Scenario, broker: str) -> None:
-    """Raises `UsageError` for a scenario with something that has to see the whole fleet at once."""
-    there = {
-        "tenants": bool(scenario.tenants),
-    }
-    if any(there.values()):
-        named = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(f"separate processes do not know {named}; remove that, or use fogfleet run --mode live")
+    """Raises `UsageError` for a scenario with something that separate processes cannot have."""
     if scenario.mqtt.connections is not None:
         raise UsageError("mqtt.connections: separate processes have a connection each; remove it")
     refuse(scenario.faults, own_broker="://" not in broker)

@@ -73,7 +73,7 @@ def up(
         telemetry: shows the run to other threads while it goes on.
 
     Raises:
-        UsageError: the scenario has policies or faults that need one process.
+        UsageError: the scenario has faults that need one process, or shared connections.
         FogFleetError: and the folder keeps its `.partial` name.
         brokers.api.BrokerError: the broker is missing, refuses, or is gone.
     """
@@ -240,6 +240,7 @@ class Session:
         gathering.write(book, log, self._faults, conductor.settle_s)
         log.close()
         check(prepared, self._fleet, book, log, now_s if interrupted else None)
+        metering = None if conductor.helm is None else conductor.helm.metering
         lasted_s = now_s if interrupted else max(gathering.last_s, (prepared.samples - 1) * prepared.period_s)
         return Outcome(
             self._fleet,
@@ -253,6 +254,7 @@ class Session:
             {},
             interrupted,
             self._steering,
+            None if metering is None else metering.settle(gathering.losses()),
         )
 
 
