@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -93,6 +94,10 @@ class Carrier(Protocol):
 
     def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
         """`publish` for who sends much on one topic."""
+
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        """What has come back to `receiver` on `topic` and was not taken; who finds at its head what it waits for may
+        remove that, as `take` would."""
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """The first payload equal to `expected` that came back to `receiver` on `topic`.

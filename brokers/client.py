@@ -131,6 +131,10 @@ class Pool(Outages):
         usual = partial(self.publish, sender, topic, qos=qos)
         return usual if qos else self._connections[sender].outlet(topic, usual)
 
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        """See `Carrier.inlet`."""
+        return self._mail.box(receiver, topic).queue
+
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `Carrier.take`.
 

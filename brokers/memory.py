@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -45,6 +46,10 @@ class MemoryCarrier:
     def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
         """See `brokers.api.Carrier`."""
         return partial(self.publish, sender, topic, qos=qos)
+
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        """See `brokers.api.Carrier`."""
+        return self._mail.box(receiver, topic).queue
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """The payload, if it was published; never waits."""

@@ -6,6 +6,7 @@ had a connection of its own. Last wills are those of connections; the statuses o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -76,6 +77,13 @@ class Shared:
     def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
         """See `brokers.api.Carrier`."""
         return partial(self.publish, sender, topic, qos=qos)
+
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        """See `Carrier.inlet`; what one of several neighbours takes has to be handed to the others by `take`."""
+        home, neighbours = self._neighbourhood(receiver, topic)
+        if len(neighbours) < 2:
+            return self._carrier.inlet(home, topic)
+        return self._mail.box(receiver, topic).queue
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `Carrier.take`."""

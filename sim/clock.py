@@ -2,7 +2,8 @@
 
 Processes, timeouts and resources of SimPy work unchanged. Built-in nodes and links use `Call`, which costs one heap
 entry and one function call. What never has to be found or taken back again may be an entry by itself: a tuple
-(time, rank, number, function, …) on `queue`, whose function is called with the tuple.
+(time, rank, number, function, …) on `queue`, whose function is called with the tuple. One that answers True waits for
+the world outside, and has put the tuple back.
 """
 
 from __future__ import annotations
@@ -106,7 +107,13 @@ class Clock(simpy.Environment):
         while self.queue:
             self._until(inf)
 
-    def finish_parts(self, parts: Sequence[list[Any]], window_s: float, turn: Callable[[float], object]) -> None:
+    def finish_parts(
+        self,
+        parts: Sequence[list[Any]],
+        window_s: float,
+        turn: Callable[[float], object],
+        wait: Callable[[tuple[Any, ...]], object],
+    ) -> None:
         """As `finish`, but a window of time in one part of the world after the other, to work in the processor's cache.
 
         Args:
@@ -114,15 +121,29 @@ class Clock(simpy.Environment):
                 in the last one, which comes last. While a part runs, `queue` is its.
             window_s: how long a window is.
             turn: called after each window with its end, which everything before has happened by.
+            wait: called with what stands first in a part when every part waits for the world outside.
         """
         whole, last_s = self.queue, self._now
         while waiting := [queue[0][0] for queue in parts if queue]:
             end_s = min(waiting) + window_s
-            for queue in parts:
-                if queue and queue[0][0] < end_s:
-                    last_s = max(last_s, self.advance(queue, end_s))
+            for side_by_side in (parts[:-1], parts[-1:]):
+                last_s = max(last_s, self._take_turns(side_by_side, end_s, wait))
             turn(end_s)
         self.queue, self._now = whole, last_s
+
+    def _take_turns(self, parts: Sequence[list[Any]], end_s: float, wait: Callable[[tuple[Any, ...]], object]) -> float:
+        """Advances each part, and those that have to wait again and again; the time of the last that happened."""
+        last_s = -inf
+        while parts := [queue for queue in parts if queue and queue[0][0] < end_s]:
+            stuck = True
+            for queue in parts:
+                first = queue[0]
+                happened_s = self.advance(queue, end_s)
+                if not (queue and queue[0] is first):
+                    last_s, stuck = max(last_s, happened_s), False
+            if stuck:
+                wait(parts[0][0])
+        return last_s
 
     def advance(self, part: list[Any], end_s: float) -> float:
         """Lets happen what lies on one queue before `end_s`; the time of the last of it. `queue` stays this one."""
@@ -150,7 +171,8 @@ class Clock(simpy.Environment):
             event = entry[3]
             self._now = entry[0]
             if len(entry) > 4:
-                event(entry)
+                if event(entry):
+                    return
             elif type(event) is Call:
                 if event.function is not None:
                     event.function(event.argument)

@@ -1,7 +1,7 @@
 """The fast ways through the kernel change nothing: same tables, to the byte, as the ways that faults need."""
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,9 @@ def test_without_bytes_and_in_step_the_tables_are_the_same(tmp_path: Path, overr
 
 class Forgetful(MemoryCarrier):
     """Brings nothing, ever."""
+
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        return deque()
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         return None

@@ -1,12 +1,14 @@
 """The fabric of a run over a broker in which nothing can touch a message: the shortcut, with bytes that really travel.
 
-What a node reads are the bytes that the carrier brought. These are equal to what was sent, or `take` would not have
-given them out; so their header is known, and is not parsed again.
+A node receives a message when the carrier has brought its bytes, and they are the ones that were sent; so what they
+say is known, and is not parsed again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection
+from heapq import heappush
 from typing import Any, Final, Protocol
 
 from sim.clock import Clock
@@ -14,11 +16,11 @@ from sim.ledger.messages import MessageLog
 from sim.meter import Framing
 from sim.nodes.fabric import Carrier
 from sim.nodes.lanes import Port
-from sim.nodes.shortcut import Shortcut, Way, arrivals
+from sim.nodes.shortcut import Parcel, Shortcut, Way, arrivals
 from sim.wire import HEADER_BYTES, Frame, encode
 
-_Cargo = tuple[bytes, tuple[int, int, int, int, int, int, int]]
-"""The bytes of a message, and what their header says."""
+_Cargo = tuple[bytes, Frame]
+"""The bytes of a message, and what they say."""
 
 _frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
 
@@ -27,6 +29,7 @@ class Outlets(Carrier, Protocol):
     """What a ferry needs of a broker beyond what every fabric does (`brokers.api.Carrier`)."""
 
     def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]: ...
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]: ...
 
 
 class Ferry(Shortcut):
@@ -37,11 +40,12 @@ class Ferry(Shortcut):
     ) -> None:
         super().__init__(clock, log, framing)
         self.carrier = carrier
-        self._outlet = carrier.outlet
+        self._outlet, self._inlet = carrier.outlet, carrier.inlet
         self.qos = qos
         self._patience_s = patience_s
         self._outlets: dict[Port, Callable[[bytes], None]] = {}
-        self._come = arrivals(log, self._brings)
+        self._missing: tuple[Any, ...] | None = None
+        self._come = arrivals(log, self._fetch)
 
     def publish(
         self,
@@ -66,18 +70,35 @@ class Ferry(Shortcut):
         parcel = port.parcels.get(size) or self._parcel(port, size)
         parcel.published += 1
         src.sent_bytes += HEADER_BYTES + size
-        header = kind, dtype, flags, origin, expected, sample, sequence
-        self._send(parcel, kind, sample, origin, (frame, header), to)
+        said = _frame(Frame, (kind, dtype, flags, origin, expected, sample, sequence, payload))
+        self._send(parcel, kind, sample, origin, (frame, said), to)
 
     def _waste(self, way: Way, cargo: _Cargo) -> None:
         lane = way.lane
         self.carrier.discard(lane.dst.client, lane.topic, cargo[0])
 
-    def _brings(self, way: Way, cargo: _Cargo) -> Frame | None:
-        """What the carrier has brought; a message that should have come and has not is a divergence."""
-        frame, header = cargo
-        brought = self.carrier.take(way.dst.client, way.lane.topic, frame, self._patience_s)
+    def wait(self, entry: tuple[Any, ...]) -> None:
+        """Waits for the bytes of an arrival; a message that should have come and has not is a divergence."""
+        way, (expected, _) = entry[4], entry[5]
+        brought = self.carrier.take(way.dst.client, way.lane.topic, expected, self._patience_s)
         if brought is None:
+            self._missing = entry
+        else:
+            way.arrived.appendleft(brought)
+
+    def _fetch(self, entry: tuple[Any, ...]) -> bool | None:
+        way, (expected, _) = entry[4], entry[5]
+        if entry is self._missing:
             self.divergences += 1
-            return None
-        return _frame(Frame, (*header, brought[HEADER_BYTES:]))
+            return False
+        if expected in way.arrived:
+            way.arrived.remove(expected)
+            return True
+        heappush(self.clock.queue, entry)
+        return None
+
+    def _parcel(self, port: Port, size: int) -> Parcel:
+        parcel = super()._parcel(port, size)
+        for way in parcel.ways:
+            way.arrived = self._inlet(way.dst.client, way.lane.topic)
+        return parcel

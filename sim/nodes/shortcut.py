@@ -7,6 +7,7 @@ reckoned once, a hop is one tuple on the heap, and counters are settled at the e
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Collection
 from heapq import heappush
 from typing import Any, Final
@@ -24,6 +25,9 @@ from sim.wire import HEADER_BYTES, Frame
 _frame: Final[Callable[[type[Frame], tuple[Any, ...]], Frame]] = tuple.__new__
 
 
+_EMPTY: Final[deque[bytes]] = deque(maxlen=0)
+
+
 class Way:
     """Messages of one size on one lane.
 
@@ -33,10 +37,12 @@ class Way:
         queue: with more than so many messages that leave, the link must be asked whether it takes another.
         first, further: codes for the ledger, sent once: of the lane that pays for both legs, of others.
         messages: how many there were.
+        arrived: what a carrier has brought and nobody has taken; always empty without a carrier.
         part: the queue of the receiver; crosses: whether it is another than the sender's, or may be.
     """
 
     __slots__ = (
+        "arrived",
         "crosses",
         "delays",
         "dst",
@@ -71,6 +77,7 @@ class Way:
         self.first = 1 << 56 | first
         self.further = 1 << 56 | further
         self.messages = 0
+        self.arrived: deque[bytes] = _EMPTY
         self.part = part
         self.crosses = lane.src.site < 0 or lane.dst.site < 0
 
@@ -182,6 +189,10 @@ class Shortcut(Fabric):
     def _waste(self, way: Way, cargo: Any) -> None:
         """Something will not be taken at the end of a way."""
 
+    def wait(self, entry: tuple[Any, ...]) -> None:
+        """Waits for what an entry of the clock needs of the world outside."""
+        raise InvariantError(f"nothing comes from outside, and something waits for it: {entry}")
+
     def settle(self) -> None:
         """Adds up what nodes and lanes sent and received; the log must be closed."""
         for settler in self.settlers:
@@ -230,23 +241,37 @@ class Shortcut(Fabric):
 
 
 def arrivals(
-    log: MessageLog, brings: Callable[[Way, Any], Frame | None] | None = None
-) -> Callable[[tuple[Any, ...]], None]:
-    """What happens when a message comes to its receiver; `brings` gives what a carrier has brought, or None."""
+    log: MessageLog, fetch: Callable[[tuple[Any, ...]], bool | None] | None = None
+) -> Callable[[tuple[Any, ...]], bool]:
+    """What happens when a message comes to its receiver: an entry for the clock.
+
+    Args:
+        fetch: whether a carrier has brought the bytes of an entry, in another than the usual order; None: not yet, and
+            the entry is back on its queue. The cargo is then the bytes and what they say. Without a `fetch` there is
+            no carrier, and the cargo is what bytes would say.
+    """
     sent, arrived, queued, add = log.sent_s.append, log.arrived_s.append, log.queued_s.append, log.codes.append
 
-    def come(entry: tuple[Any, ...]) -> None:
+    def come(entry: tuple[Any, ...]) -> bool:
         now_s, _, _, _, way, frame, sent_s, code, queued_s = entry
         dst = way.dst
-        if brings is not None:
-            frame = brings(way, frame)
-        if frame is None or not dst.up:
-            log.lost_code(sent_s, code, "divergence" if frame is None else "node-down", "", queued_s, now_s)
-            return
+        if fetch is not None:
+            expected, frame = frame
+            brought = way.arrived
+            if brought and brought[0] == expected:
+                brought.popleft()
+            elif not (there := fetch(entry)):
+                if there is not None:
+                    log.lost_code(sent_s, code, "divergence", "", queued_s, now_s)
+                return there is None
+        if not dst.up:
+            log.lost_code(sent_s, code, "node-down", "", queued_s, now_s)
+            return False
         sent(sent_s)
         arrived(now_s)
         queued(queued_s)
         add(code)
         dst.receive(frame, way.src)
+        return False
 
     return come

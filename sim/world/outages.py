@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -92,6 +92,10 @@ class Witness:
     def outlet(self, sender: int, topic: str, qos: int) -> Callable[[bytes], None]:
         """See `brokers.api.Carrier`."""
         return partial(self.publish, sender, topic, qos=qos)
+
+    def inlet(self, receiver: int, topic: str) -> deque[bytes]:
+        """See `brokers.api.Carrier`: nothing, so that all is taken under this one's eyes."""
+        return deque()
 
     def take(self, receiver: int, topic: str, expected: bytes, patience_s: float) -> bytes | None:
         """See `brokers.api.Carrier`."""

@@ -147,7 +147,7 @@ def play(
         if engine is not None:
             engine.start()
         cameras = fleet.cameras(down=scenario.down)
-        whole = type(fabric) is not Shortcut or steered.acts or _choose(cameras)
+        whole = not isinstance(fabric, Shortcut) or steered.acts or _choose(cameras)
         parts = Parts(clock, scenario.sites, fleet.lanes, whole=whole)
         disturbed = engine is not None or live is not None
         unseen = not steered.acts and watch is None and telemetry is None
@@ -167,7 +167,7 @@ def play(
             ready()
         if isinstance(fabric, Shortcut):
             fabric.parts = parts
-            clock.finish_parts(parts.queues, parts.window_s, log.settle)
+            clock.finish_parts(parts.queues, parts.window_s, log.settle, fabric.wait)
         interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
