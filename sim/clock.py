@@ -8,6 +8,7 @@ the world outside, and has put the tuple back.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -113,6 +114,7 @@ class Clock(simpy.Environment):
         window_s: float,
         turn: Callable[[float], object],
         wait: Callable[[tuple[Any, ...]], object],
+        inbox: list[Any] | None = None,
     ) -> None:
         """As `finish`, but a window of time in one part of the world after the other, to work in the processor's cache.
 
@@ -122,28 +124,49 @@ class Clock(simpy.Environment):
             window_s: how long a window is.
             turn: called after each window with its end, which everything before has happened by.
             wait: called with what stands first in a part when every part waits for the world outside.
+            inbox: where other parts put entries for the last one, in any order.
         """
         whole, last_s = self.queue, self._now
-        while waiting := [queue[0][0] for queue in parts if queue]:
+        inbox = [] if inbox is None else inbox
+        *others, last = parts
+        while waiting := [queue[0][0] for queue in (*parts, inbox) if queue]:
             end_s = min(waiting) + window_s
-            for side_by_side in (parts[:-1], parts[-1:]):
-                last_s = max(last_s, self._take_turns(side_by_side, end_s, wait))
+            last_s = max(last_s, self._take_turns(others, end_s, wait))
+            inbox.sort()
+            due = bisect_left(inbox, (end_s,))
+            coming = inbox[:due]
+            del inbox[:due]
+            last_s = max(last_s, self._receive(last, coming, end_s, wait))
             turn(end_s)
         self.queue, self._now = whole, last_s
 
     def _take_turns(self, parts: Sequence[list[Any]], end_s: float, wait: Callable[[tuple[Any, ...]], object]) -> float:
         """Advances each part, and those that have to wait again and again; the time of the last that happened."""
-        last_s = -inf
+        last_s = 0.0
         while parts := [queue for queue in parts if queue and queue[0][0] < end_s]:
             stuck = True
             for queue in parts:
                 first = queue[0]
-                happened_s = self.advance(queue, end_s)
-                if not (queue and queue[0] is first):
-                    last_s, stuck = max(last_s, happened_s), False
+                last_s = max(last_s, self.advance(queue, end_s))
+                stuck = stuck and bool(queue) and queue[0] is first
             if stuck:
                 wait(parts[0][0])
         return last_s
+
+    def _receive(
+        self, part: list[Any], coming: list[Any], end_s: float, wait: Callable[[tuple[Any, ...]], object]
+    ) -> float:
+        """Advances one part with entries that come to it, which are in order; the time of the last that happened."""
+        self.queue = part
+        coming.reverse()
+        while coming or (part and part[0][0] < end_s):
+            entry = coming.pop() if coming and not (part and part[0] < coming[-1]) else heappop(part)
+            self._now = entry[0]
+            if len(entry) < 5:
+                happen(entry)
+            elif entry[3](entry):
+                wait(entry)
+        return self._now
 
     def advance(self, part: list[Any], end_s: float) -> float:
         """Lets happen what lies on one queue before `end_s`; the time of the last of it. `queue` stays this one."""

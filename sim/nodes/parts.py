@@ -7,7 +7,9 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from heapq import heappush
 from typing import Any, Final
 
 from sim.clock import Clock
@@ -31,10 +33,13 @@ class Parts:
     Attributes:
         first: the first site.
         queues: of every `GROUP` sites, in their order, and of the cloud and everything else.
+        inbox: what is on its way to the cloud, in any order: there is too much of it to be kept in order all the time;
+            None where it comes to the cloud's queue at once.
         window_s: how far a part may be ahead of the others.
     """
 
     first = 0
+    inbox: list[Any] | None = None
 
     def __init__(self, clock: Clock, sites: int, lanes: Iterable[Lane], *, whole: bool) -> None:
         links = {lane.link for lane in lanes if lane.src.site < 0}
@@ -42,10 +47,13 @@ class Parts:
         if whole or sites <= GROUP or self.window_s < SHORTEST_S:
             self.window_s, sites = WHOLE_S, 0
         self.queues: list[list[Any]] = [*([] for _ in range(0, sites, GROUP)), clock.queue]
+        self.inbox: list[Any] | None = [] if sites else None
 
-    def queue(self, site: int) -> list[Any]:
-        """The queue that a site's events stand in."""
-        return self.queues[self.number(site)]
+    def outlet(self, site: int) -> Callable[[tuple[Any, ...]], object]:
+        """How what happens to a node of a site is put down; the cloud is site -1."""
+        if site < 0 and self.inbox is not None:
+            return self.inbox.append
+        return partial(heappush, self.queues[self.number(site)])
 
     def number(self, site: int) -> int:
         """The part of a site; the cloud is site -1."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Collection
-from heapq import heappush
 from typing import Any, Final
 
 from sim.clock import NORMAL, Clock
@@ -38,7 +37,7 @@ class Way:
         first, further: codes for the ledger, sent once: of the lane that pays for both legs, of others.
         messages: how many there were.
         arrived: what a carrier has brought and nobody has taken; always empty without a carrier.
-        part: the queue of the receiver; crosses: whether it is another than the sender's, or may be.
+        put: puts an arrival down for the receiver; crosses: whether it is another than the sender's, or may be.
     """
 
     __slots__ = (
@@ -54,14 +53,20 @@ class Way:
         "latency_s",
         "link",
         "messages",
-        "part",
+        "put",
         "queue",
         "site",
         "src",
     )  # fmt: skip
 
     def __init__(
-        self, lane: Lane, link_bytes: int, first: int, further: int, delays: Delays | None, part: list[Any]
+        self,
+        lane: Lane,
+        link_bytes: int,
+        first: int,
+        further: int,
+        delays: Delays | None,
+        put: Callable[[tuple[Any, ...]], object],
     ) -> None:
         link, model = lane.link, lane.link.model
         self.lane = lane
@@ -78,7 +83,7 @@ class Way:
         self.further = 1 << 56 | further
         self.messages = 0
         self.arrived: deque[bytes] = _EMPTY
-        self.part = part
+        self.put = put
         self.crosses = lane.src.site < 0 or lane.dst.site < 0
 
 
@@ -184,7 +189,7 @@ class Shortcut(Fabric):
                 else:
                     arrives_s = link.last_arrival_s
             number = way.lane.crossing() if way.crosses else self._number()
-            heappush(way.part, (arrives_s, NORMAL, number, self._come, way, cargo, now_s, code, queued_s))
+            way.put((arrives_s, NORMAL, number, self._come, way, cargo, now_s, code, queued_s))
 
     def _waste(self, way: Way, cargo: Any) -> None:
         """Something will not be taken at the end of a way."""
@@ -234,7 +239,7 @@ class Shortcut(Fabric):
         code, several, ways = self.log.new_code, len(port.lanes) > 1, []
         for lane in port.lanes:
             first, further = code(lane.number, both), code(lane.number, last) if several else 0
-            ways.append(Way(lane, link_bytes, first, further, self.delays(lane.link), self.parts.queue(lane.dst.site)))
+            ways.append(Way(lane, link_bytes, first, further, self.delays(lane.link), self.parts.outlet(lane.dst.site)))
         parcel = port.parcels[size] = Parcel(size, link_bytes, self.overheard(port, size), tuple(ways))
         self._parcels.append((port, parcel))
         return parcel

@@ -167,7 +167,7 @@ def play(
             ready()
         if isinstance(fabric, Shortcut):
             fabric.parts = parts
-            clock.finish_parts(parts.queues, parts.window_s, log.settle, fabric.wait)
+            clock.finish_parts(parts.queues, parts.window_s, log.settle, fabric.wait, parts.inbox)
         interrupted = _run_out(clock)
         if engine is not None:
             engine.finish()
