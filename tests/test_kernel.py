@@ -16,6 +16,7 @@ from sim.ledger import messages
 from sim.link import KEPT, Delays, LinkModel, Stream
 from sim.nodes.express import Course
 from sim.rng import Grid
+from sim.wire import SCORES, Frame, decode
 from sim.world.play import Outcome, play
 from sim.world.result import node_rows
 
@@ -57,6 +58,31 @@ def test_without_bytes_and_in_step_the_tables_are_the_same(tmp_path: Path, overr
         assert quick_nodes == nodes
         assert (quick.virtual_s, quick.overheard_bytes) == (slow.virtual_s, slow.overheard_bytes)
         assert (quick.unasked, quick.divergences) == (0, 0)
+
+
+class Listening(MemoryCarrier):
+    """Notes every message in the order in which it is published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[int, list[Frame]] = {}
+
+    def publish(self, sender: int, topic: str, payload: bytes, qos: int) -> None:
+        self.heard.setdefault(sender, []).append(decode(payload))
+        super().publish(sender, topic, payload, qos)
+
+
+def test_cameras_hand_over_scores_ahead_of_their_time_and_number_what_they_send_in_that_order(tmp_path: Path) -> None:
+    ahead, usual = Listening(), Listening()
+    play_in(tmp_path / "ferry", small("six_cameras", "samples=6"), ahead)
+    play_in(tmp_path / "slow", small("six_cameras", "samples=6", NEVER), usual)
+    assert ahead.heard.keys() == usual.heard.keys()
+    for sender, frames in ahead.heard.items():
+        assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
+        whole = [sorted(frame._replace(sequence=0) for frame in some) for some in (frames, usual.heard[sender])]
+        assert whole[0] == whole[1]
+    first = [(frame.kind, frame.sample) for frame in ahead.heard[1][:4]]
+    assert first == [(SCORES, 0), (SCORES, 1), (SCORES, 2), (SCORES, 3)]
 
 
 class Forgetful(MemoryCarrier):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -89,6 +89,16 @@ class Camera(Node):
         output = inference.device(picture, self.index)
         if "device" not in self.services.thresholds or not self._leaves(sample, output):
             self._send(self.sends, sample, output)
+
+    def foresee(self, samples: Iterable[int]) -> None:
+        """Hands over the scores of samples to come, whose captures nothing disturbs."""
+        services, port = self.services, self.ports[SCORES, self.site]
+        for sample in samples:
+            output = services.inference.device(services.pictures(self.site, sample), self.index)
+            flags = ABSENT if output.absent else 0
+            services.fabric.hand_over(
+                port, sample, output.scores, dtype=FLOAT32, origin=self.index, flags=flags, expected=1
+            )
 
     def forget(self) -> None:
         """Loses the buffered features (a crash without persistent memory)."""

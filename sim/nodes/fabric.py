@@ -39,7 +39,10 @@ class Fabric:
         gate: looks at a message before it travels; True: it is dealt with. None without a fault.
         divergences: messages that should have arrived by the model but that the broker did not bring.
         overheard_bytes: MQTT bytes of deliveries to subscribers that a message was not meant for.
+        lookahead: samples whose messages the carrier may be given at once by who knows them already.
     """
+
+    lookahead = 1
 
     def __init__(
         self, clock: Clock, carrier: Carrier, log: MessageLog, framing: Framing, qos: int, patience_s: float
@@ -54,6 +57,11 @@ class Fabric:
         self._framing = framing
         self._prices: dict[tuple[int, int], Cost] = {}
         self._patience_s = patience_s
+
+    def hand_over(
+        self, port: Port, sample: int, payload: bytes, *, dtype: int, origin: int, flags: int = 0, expected: int = 0
+    ) -> None:
+        """Gives the carrier a message that `publish` will be called for at its time, with the same content."""
 
     def publish(
         self,

@@ -35,6 +35,8 @@ class Outlets(Carrier, Protocol):
 class Ferry(Shortcut):
     """A `Shortcut` with a carrier; only for runs without faults, and to be settled when they are over."""
 
+    lookahead = 4
+
     def __init__(
         self, clock: Clock, carrier: Outlets, log: MessageLog, framing: Framing, qos: int, patience_s: float
     ) -> None:
@@ -60,18 +62,35 @@ class Ferry(Shortcut):
         to: Collection[int] | None = None,
     ) -> None:
         """As `Fabric.publish`."""
-        src, kind, size = port.src, port.kind, len(payload)
-        src.sequence = sequence = src.sequence + 1
-        frame = encode(kind, dtype, origin, sample, sequence, payload, flags, expected)
-        outlet = self._outlets.get(port)
-        if outlet is None:
-            outlet = self._outlets[port] = self._outlet(src.client, port.topic, self.qos)
-        outlet(frame)
+        src, kind, size, early = port.src, port.kind, len(payload), port.early
+        if early and sample in early:
+            frame, sequence = early.pop(sample)
+        else:
+            frame, sequence = self._give(port, sample, payload, dtype, origin, flags, expected)
         parcel = port.parcels.get(size) or self._parcel(port, size)
         parcel.published += 1
         src.sent_bytes += HEADER_BYTES + size
         said = _frame(Frame, (kind, dtype, flags, origin, expected, sample, sequence, payload))
         self._send(parcel, kind, sample, origin, (frame, said), to)
+
+    def hand_over(
+        self, port: Port, sample: int, payload: bytes, *, dtype: int, origin: int, flags: int = 0, expected: int = 0
+    ) -> None:
+        """As `Fabric.hand_over`."""
+        port.early[sample] = self._give(port, sample, payload, dtype, origin, flags, expected)
+
+    def _give(
+        self, port: Port, sample: int, payload: bytes, dtype: int, origin: int, flags: int, expected: int
+    ) -> tuple[bytes, int]:
+        """Gives the carrier a message; its bytes and number."""
+        src = port.src
+        src.sequence = sequence = src.sequence + 1
+        frame = encode(port.kind, dtype, origin, sample, sequence, payload, flags, expected)
+        outlet = self._outlets.get(port)
+        if outlet is None:
+            outlet = self._outlets[port] = self._outlet(src.client, port.topic, self.qos)
+        outlet(frame)
+        return frame, sequence
 
     def _waste(self, way: Way, cargo: _Cargo) -> None:
         lane = way.lane

@@ -53,9 +53,10 @@ class Port:
         costs: payload size -> cost of one leg; its keys are the sizes that the node has published here.
         parcels: the same as the shortcut keeps it.
         tampered: whether a fault sits on one of the lanes.
+        early: bytes and number of messages, by sample, that the carrier was given ahead of their time.
     """
 
-    __slots__ = ("costs", "kind", "lanes", "parcels", "src", "tampered", "topic")
+    __slots__ = ("costs", "early", "kind", "lanes", "parcels", "src", "tampered", "topic")
 
     def __init__(self, src: Node, kind: int, topic: str) -> None:
         self.src = src
@@ -65,6 +66,7 @@ class Port:
         self.costs: dict[int, Cost] = {}
         self.parcels: dict[int, Parcel] = {}
         self.tampered = False
+        self.early: dict[int, tuple[bytes, int]] = {}
 
 
 class Message(NamedTuple):

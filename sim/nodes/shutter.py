@@ -30,7 +30,9 @@ class Shutter:
         self._clock = clock
         self._cameras = cameras
         self._samples = samples
-        self._services = cameras[0].services
+        self._services = services = cameras[0].services
+        certain = "device" not in services.thresholds and all(camera.sends == "scores" for camera in cameras)
+        self._lookahead = services.fabric.lookahead if certain else 1
         self._courses = [self._whole(place, courses.get(camera.client)) for place, camera in enumerate(cameras)]
 
     def start(self, queue: list[Any]) -> None:
@@ -60,6 +62,9 @@ class Shutter:
     def _release(self, entry: tuple[Any, ...]) -> None:
         now_s, _, _, _, sample, first = entry
         queue, cameras, courses = self._clock.queue, self._cameras, self._courses
+        if self._lookahead > 1 and first == 0 and sample % self._lookahead == 0:
+            for camera in cameras:
+                camera.foresee(range(sample, min(sample + self._lookahead, self._samples)))
         pictures, book = self._services.pictures, self._services.book
         site, picture, position = -1, 0, first
         while position < len(cameras):
