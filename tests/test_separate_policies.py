@@ -24,6 +24,7 @@ from sim import wire, world
 from sim.clock import Clock
 from sim.ledger.events import EventLog
 from sim.ledger.rows import ARRIVED, LOST, MOVED, REASONS, SENT, THRESHOLD, USED, Row
+from sim.link import MeteredLink
 from sim.nodes.gateway import Gateway
 from sim.world.accounts import accounts
 from sim.world.plan import Plan
@@ -125,6 +126,37 @@ def test_what_others_have_used_is_these_bytes() -> None:
 def test_orders_that_cannot_be_are_none(payload: bytes) -> None:
     with pytest.raises(wire.Malformed, match=r"order|command|others"):
         orders.decode(payload)
+
+
+# -- what a camera sends
+
+
+def test_a_camera_that_measures_its_uplink_sees_what_stands_at_the_receiver(scenario: Callable[..., Any]) -> None:
+    slow = "links.cam->gw={bandwidth: 90 kbit/s, latency: 5 ms, jitter: 3 ms, loss: 40 %}"
+    prepared = prepared_for(scenario("policies.split={kind: adaptive, deadline: 300 ms}", slow))
+    camera, gateway = station(prepared, "site-0/cam.1"), station(prepared, "site-0/gw")
+    sent = list[tuple[str, wire.Frame]]()
+    camera.fabric.carrier, gateway.fabric.carrier = Recorder(sent), Recorder([])
+    node = names.own(camera.fleet, "site-0/cam.1")
+    port = node.port(wire.FEATURES)
+
+    def publish(sample: int) -> None:
+        camera.fabric.publish(port, sample, bytes(128), dtype=wire.BITS, origin=1)
+
+    for sample in range(4):
+        camera.fabric.clock.at(node.services.book.entry(0, sample).captured_s, publish, sample)
+    run_out(camera)
+    for topic, frame in sent:
+        gateway.fabric.come(topic, wire.encode(*frame[:2], frame.node, frame.sample, frame.sequence, frame.payload))
+    run_out(gateway)
+    measured, there = (
+        list(link.ended(math.inf))
+        for link in (one.fleet.links["site-0/cam.1->gw"] for one in (camera, gateway))
+        if isinstance(link, MeteredLink)
+    )
+    assert measured == there and len(measured) == 4
+    alone_s = 8 * measured[0].size_bytes / 90_000
+    assert max(own.took_s for own in measured) > 1.5 * alone_s, "repetitions are in it"
 
 
 # -- thresholds

@@ -1,7 +1,8 @@
 """The fabric of one node in a process of its own: what it publishes goes out, what comes for it goes over the link.
 
 Nobody can tell the receiver when a message was sent, so the modelled link stands at its end: it begins when the broker
-brings the message. Whether and when it lets the message through is drawn as everywhere, by sample and not by time.
+brings the message. Whether and when it lets the message through is drawn as everywhere, by sample and not by time. A
+camera that measures its uplink has that link at its own end, too: it draws the same there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from sim import wire
 from sim.clock import Clock
 from sim.ledger.messages import MessageLog
 from sim.ledger.rows import ARRIVED, LOST, REASONS, SENT, Row
-from sim.link import Passage
+from sim.link import MeteredLink, Passage
 from sim.meter import Cost, Framing, leg_cost
 from sim.nodes.fabric import MOST_EXPECTED, Carrier, Fabric
 from sim.nodes.lanes import Lane, Port
@@ -99,6 +100,9 @@ class StationFabric(Fabric):
             if to is None or lane.dst.index in to:
                 self._diary.add(Row(SENT, legs, 0, lane.number, sample, src.sequence, size, self.clock.now))
                 legs = 1
+                if isinstance(lane.link, MeteredLink):  # what the radio of a sender that measures it would tell
+                    cost = self._cost(port.topic, size)
+                    lane.link.send(self.clock.now, cost.link_bytes, port.kind, sample, origin)
 
     def come(self, topic: str, data: bytes) -> None:
         """The broker has brought a message; it counts for what it says, if it can be what it says."""
