@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from brokers_kit import needs_mosquitto
+from brokers_kit import needs_mosquitto, within
 from fault_kit import TEXT
 from security_kit import hardened_broker
 from separate_kit import LONG, PATIENT, SLOW, Running, log_of, pids, with_faults
@@ -234,7 +234,7 @@ def test_a_pause_of_the_scenario_is_a_sigstop(scenario: Callable[..., Any], tmp_
     fleet = Running(with_faults(scenario(*SLOW), pause), tmp_path, broker="mosquitto", speed=2.0)
     fleet.until(lambda seen: bool(seen.faults))
     pid = pids(tmp_path)["site-0/cam.1"]
-    assert state(pid) == "T", "stopped"
+    assert within(60, lambda: state(pid) == "T"), "stopped, once the signal has come to it"
     healed = fleet.until(lambda seen: not seen.faults)
     assert state(pid) != "T"
     fleet.until(lambda seen: seen.decided > healed.decided)
@@ -312,6 +312,19 @@ def test_a_process_that_ends_before_the_run_is_told_at_once(
     monkeypatch.setattr("sim.world.separate.up.as_arguments", hopeless)
     with pytest.raises(SetupError, match="has ended with exit code 4 before the run began"):
         up(scenario(), broker="mosquitto", out=tmp_path)
+
+
+def test_a_process_has_the_settings_of_its_run_and_none_of_an_earlier_one(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FOGFLEET_CREDENTIALS", raising=False)
+    monkeypatch.setenv("FOGFLEET_CACHE", "of/this/run")
+    *_, settings = processes.as_arguments(scenario(), "mqtt://127.0.0.1:1", "testtest", 10)
+    monkeypatch.setenv("FOGFLEET_CREDENTIALS", "of/the/run/that/the/server/was/started/for")
+    monkeypatch.setenv("FOGFLEET_CACHE", "of/an/earlier/run")
+    processes.adopt(settings)
+    assert {name: value for name, value in os.environ.items() if name.startswith("FOGFLEET_")} == settings
+    assert settings["FOGFLEET_CACHE"] == "of/this/run" and "FOGFLEET_CREDENTIALS" not in settings
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from sim.errors import FogFleetError
 from sim.scenario import Scenario
 
 PRELOADED: Final = ["torch", "sim.world.separate.station"]
+SETTINGS: Final = "FOGFLEET_"
+"""How the names of variables of the environment begin that processes are to have as they are here."""
 END_S: Final = 5.0
 """Wall seconds that a process has to end by itself."""
 
@@ -131,7 +133,7 @@ def serve_node(
     name: str, plain: dict[str, Any], path: Path, url: str, run: str, keepalive_s: int, settings: dict[str, str]
 ) -> None:
     """The life of one node process; `plain` is the scenario as JSON, read from `path`."""
-    os.environ.update(settings)  # the server of processes may be older than they are
+    adopt(settings)
     from sim import world
     from sim.world.separate.station import Station
 
@@ -146,7 +148,14 @@ def serve_node(
         sys.exit(4)
 
 
+def adopt(settings: dict[str, str]) -> None:
+    """Makes `FOGFLEET_…` of the environment these, and no others: the server of processes may be older than the run."""
+    for name in [name for name in os.environ if name.startswith(SETTINGS) and name not in settings]:
+        del os.environ[name]
+    os.environ.update(settings)
+
+
 def as_arguments(scenario: Scenario, url: str, run: str, keepalive_s: int) -> tuple[Any, ...]:
     """What `serve_node` needs besides a name."""
-    settings = {name: value for name, value in os.environ.items() if name.startswith("FOGFLEET_")}
+    settings = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
     return scenario.to_json(), scenario.path, url, run, keepalive_s, settings
