@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from sim import world
@@ -25,7 +26,8 @@ class Running:
     def __init__(self, scenario: Any, out: Path, **options: Any) -> None:
         self.telemetry = world.Telemetry(every_s=0.02)
         self.results: list[world.RunResult] = []
-        self._serial = 0
+        self._seen = SimpleQueue[world.Snapshot]()
+        self.telemetry.subscribe(self._seen.put)
 
         def go() -> None:
             self.results.append(up(scenario, out=out, telemetry=self.telemetry, **options))
@@ -34,14 +36,18 @@ class Running:
         self._thread.start()
 
     def until(self, holds: Callable[[world.Snapshot], bool]) -> world.Snapshot:
-        """The next snapshot for which something holds; fails after two minutes."""
+        """The next snapshot for which something holds, and none is missed; fails after two minutes."""
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and (self._thread.is_alive() or not self.results):
-            found = self.telemetry.wait(self._serial)
-            if found is not None:
-                self._serial = found.serial
-                if holds(found):
-                    return found
+        while time.monotonic() < deadline:
+            alive = self._thread.is_alive()
+            try:
+                found = self._seen.get(timeout=0.5)
+            except Empty:
+                if not alive:
+                    break
+                continue
+            if holds(found):
+                return found
         raise AssertionError(f"never so: {self.telemetry.latest()}")
 
     def end(self) -> world.RunResult:
@@ -49,6 +55,11 @@ class Running:
         self.telemetry.stop()
         self._thread.join(120)
         return self.results[0]
+
+
+def decided_since(seen: world.Snapshot, before: world.Snapshot) -> int:
+    """How many of the samples that were not due yet `before` are decided; of one site."""
+    return len({one.sample for one in seen.recent if one.sample >= before.due})
 
 
 def pids(out: Path) -> dict[str, int]:
