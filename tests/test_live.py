@@ -274,6 +274,21 @@ def test_an_event_that_comes_late_does_not_make_the_next_one_late() -> None:
     assert [at for _, at in seen] == pytest.approx([1.0, 1.3, 1.6], abs=0.01), "although the machine comes later"
 
 
+def test_a_clock_that_was_taken_for_dead_shows_wall_time_at_once() -> None:
+    wall = Wall()
+    clock, seen = LiveClock(wall.wait, holds=True, monotonic=lambda: wall.now), list[float]()
+
+    def stall(_: object) -> None:
+        wall.now += 9.0
+        clock.at(1.1, lambda _: clock.forgive())
+        clock.at(10.2, lambda _: seen.append(wall.now))
+
+    clock.at(1.0, stall)
+    clock.finish()
+    assert clock.behind_s == pytest.approx(9.0, abs=0.01)
+    assert seen == pytest.approx([110.2], abs=0.01), "and not 9 s later"
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_clock_that_holds_gives_others_their_time_after_a_stall(holds: bool) -> None:
     wall = Wall()

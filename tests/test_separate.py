@@ -153,6 +153,30 @@ def test_a_fleet_outlives_its_broker(scenario: Callable[..., Any], tmp_path: Pat
     assert "reconnected" in log and "ended" not in log
 
 
+def test_a_broker_that_ends_by_itself_is_told_at_once(
+    scenario: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers, telemetry = list[mosquitto.Server](), world.Telemetry(every_s=0.02)
+    started = mosquitto.Server.start
+
+    def start(server: mosquitto.Server) -> None:
+        servers.append(server)
+        started(server)
+
+    monkeypatch.setattr(mosquitto.Server, "start", start)
+
+    def kill() -> None:
+        while (seen := telemetry.wait(0)) is None or seen.decided < 1:
+            time.sleep(0.02)
+        os.kill(servers[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(SetupError, match="has ended in mid-run"):
+        up(scenario(*LONG), broker="mosquitto", out=tmp_path, telemetry=telemetry)
+    killer.join(60)
+
+
 def test_a_node_without_conductor_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     from fault_kit import _network, load
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -16,24 +18,29 @@ import pytest
 from brokers_kit import needs_mosquitto
 from fault_kit import TEXT, _network
 from security_kit import hardened_broker
-from separate_kit import LONG, PATIENT, Running, decided_since
+from separate_kit import LONG, PATIENT, Running, decided_since, pids
 from world_kit import ROOT, table
 
 from brokers import mosquitto
+from brokers.client import Pool
 from sim import wire, world
 from sim.clock import Clock
 from sim.ledger.events import EventLog
-from sim.ledger.rows import ARRIVED, LOST, MOVED, REASONS, SENT, THRESHOLD, USED, Row
+from sim.ledger.rows import ARRIVED, COUNTER, COUNTERS, LOST, MOVED, REASONS, SENT, THRESHOLD, USED, Row, encode_rows
 from sim.link import MeteredLink
 from sim.nodes.gateway import Gateway
 from sim.world.accounts import accounts
 from sim.world.plan import Plan
 from sim.world.prepare import Prepared
 from sim.world.separate import names, orders
+from sim.world.separate.conductor import Conductor
+from sim.world.separate.gather import Gathering
 from sim.world.separate.helm import Helm
 from sim.world.separate.orders import Others, Play
 from sim.world.separate.station import Station
 from sim.world.separate.up import up
+from sim.world.watching import WatchedBook
+from sim.world.wiring import open_samples
 
 TWO = ("nodes.gw.count=2", "down=[cam.2]", "policies.failover={kind: least-loaded, after: 500 ms}")
 RETUNE = "policies.retune={kind: byte-budget, bytes: 40, every: 2 s}"
@@ -185,14 +192,14 @@ def test_thresholds_move_in_the_process_of_the_gateway(scenario: Callable[..., A
 def test_a_gateway_tells_of_its_thresholds_and_a_new_process_is_told(scenario: Callable[..., Any]) -> None:
     prepared = prepared_for(scenario(RETUNE))
     gateway, conducted = station(prepared, "site-0/gw"), Conducted(prepared)
-    conducted.helm.back("site-0/gw")
+    conducted.helm.anew("site-0/gw")
     assert conducted.told == [("site-0/gw", Play(0, 0.6, ()))], "the scenario's"
     row = Row(THRESHOLD, 0, extra=3, place=0, sequence=2, size=240, time_s=4.0, more=0.8)
     conducted.helm.take("site-0/gw", row)
     (event,) = conducted.events.rows
     assert (event.at_s, event.node, event.was, event.becomes) == (4.0, "gw", "0.6", "0.8")
     assert event.reason == "40 B, 3 of 3 cameras"
-    conducted.helm.back("site-0/gw")
+    conducted.helm.anew("site-0/gw")
     name, order = conducted.told[-1]
     assert (name, order) == ("site-0/gw", Play(0, 0.8, ()))
     gateway.duties.obey(order)
@@ -315,11 +322,11 @@ def test_who_has_lost_its_memory_is_called_again(scenario: Callable[..., Any]) -
         helm.take(f"site-0/{name}", Row(MOVED, place=1, time_s=at_s))
     assert helm.failover.summary()["took_s"] == 0.8
     told.clear()
-    helm.back("site-0/cam.1")
+    helm.anew("site-0/cam.1")
     assert told == [("site-0/gw.1", Play(0, None, (1,)))], "a new process begins at its own gateway"
     helm.take("site-0/cam.1", Row(MOVED, place=1, time_s=0.9))
     told.clear()
-    helm.back("site-0/gw.1")
+    helm.anew("site-0/gw.1")
     assert told == [("site-0/gw.1", Play(0, 0.3, ())), ("site-0/gw.1", Play(1, 0.6, ()))], "it has two roles"
     told.clear()
     helm.take("site-0/cam.0", Row(MOVED, place=0, time_s=1.0))
@@ -327,6 +334,10 @@ def test_who_has_lost_its_memory_is_called_again(scenario: Callable[..., Any]) -
     helm.take("site-0/cam.0", Row(MOVED, place=5, time_s=1.0))
     helm.take("site-0/gw.0", Row(MOVED, place=1, time_s=1.0))
     assert len(told) == 1, "nobody can have said that"
+    helm.take("site-0/gw.0", Row(THRESHOLD, place=0, time_s=1.5, more=0.9))
+    helm.take("site-0/gw.1", Row(THRESHOLD, place=0, time_s=2.0, more=0.5))
+    found = [event.becomes for event in conducted.events.rows if event.event == "retune"]
+    assert found == ["0.3", "0.5"], "only who has the role moves its threshold"
 
 
 @pytest.mark.parametrize(
@@ -343,6 +354,51 @@ def test_what_no_gateway_can_have_told_is_nobody_s(scenario: Callable[..., Any],
     conducted.helm.take("site-0/gw", row)
     conducted.helm.take("site-0/cam.1", Row(THRESHOLD, time_s=1.0, more=0.5))
     assert not conducted.events.rows
+
+
+# -- silence
+
+
+@needs_mosquitto
+def test_a_process_that_was_only_silent_goes_on_with_its_count(scenario: Callable[..., Any], tmp_path: Path) -> None:
+    tenants = "tenants={city: {quota: {bytes: 100000, per: 60 s}}}"
+    wanted = scenario(*LONG, RETUNE, tenants)
+    fleet, silent = Running(wanted, tmp_path, broker="mosquitto", keepalive_s=1), {"site-0/gw", "site-0/cam.1"}
+    fleet.until(lambda seen: seen.decided >= 2)
+    stopped = [pid for name, pid in pids(tmp_path).items() if name in silent]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        fleet.until(lambda seen: all(node.state == "failed" for node in seen.nodes if node.name in silent))
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    back = fleet.until(lambda seen: all(node.state == "active" for node in seen.nodes))
+    fleet.until(lambda seen: seen.decided >= back.decided + 2)
+    result = fleet.end()  # which checks that everything sent was delivered or lost
+    rows, nodes = table(result.folder, "messages"), table(result.folder, "nodes").set_index("node")
+    assert nodes.loc["cam.1", "sent"] == (rows["src"] == "cam.1").sum() > 2
+    assert result.summary["tenants"]["city"]["bytes_up"] == nodes["bytes_up"].drop("cloud").sum()
+    assert set(table(result.folder, "faults")["target"]) == silent
+
+
+def test_a_new_process_and_one_that_was_silent_are_told_apart(scenario: Callable[..., Any]) -> None:
+    prepared = prepared_for(scenario("tenants={city: {quota: {bytes: 400, per: 4 s}}}"))
+    fleet, log = station(prepared, "cloud").fleet, list[str]()
+    fabric, book = fleet.nodes[0].services.fabric, WatchedBook(1, prepared.samples)
+    gathering = Gathering(fleet, fabric, prepared.period_s)
+    open_samples(prepared, book)
+    pool = Pool("mqtt://127.0.0.1:1")
+    conductor = Conductor(prepared, pool, fleet, gathering, [], "testtest", 1.0, book, lambda *_, **__: None, dict)
+    conductor.helm = Helm(prepared, fleet, conductor.clock, EventLog(), lambda name, order: log.append(name))
+    rows = [Row(SENT, 2, 0, 0, 0, 1, 12, 0.0), Row(COUNTER, COUNTERS.index("sent"), time_s=1.0)]
+    frames = [wire.encode(wire.LEDGER, wire.ROWS, 0, life, 1, encode_rows(rows)) for life in (7, 7, 8)]
+    sent = []
+    for frame in frames:
+        conductor.take("site-0/cam.0", frame)
+        sent.append((fleet.nodes[0].sent, fleet.lanes[0].messages))
+    assert sent[0] == sent[1] == (1, 1), "told again, counted once"
+    assert sent[2] == (2, 2), "another process counts from nought"
 
 
 # -- tenants
@@ -430,13 +486,11 @@ def test_the_conductor_tells_everybody_what_all_others_have_used(
     told.clear()
     helm.turn()
     assert not told, "nothing new"
-    helm.away("site-0/cam.0")
-    helm.back("site-0/cam.0")
+    helm.anew("site-0/cam.0")
     helm.turn()
     assert told == [("site-0/cam.0", Others(0, 3, 76.0, 0.0, 0.0))], "a new process begins with what the old one used"
     helm.take("cloud", Row(USED, 3, place=0, more=128.0))
-    helm.away("cloud")
-    helm.back("cloud")
+    helm.anew("cloud")
     told.clear()
     helm.turn()
     assert dict(told)["cloud"] == Others(0, 3, 76.0, 0.0, 128.0), "and a cloud with what was stored"

@@ -78,6 +78,10 @@ class LiveClock(Clock):
         """Makes `finish` return before the next event."""
         self.stopped = True
 
+    def forgive(self) -> None:
+        """Shows wall time at once, instead of catching up: others have taken the program for dead meanwhile."""
+        self._owed_s = 0.0
+
     def elapsed_s(self) -> float:
         """Time of the run by the wall clock, without what it stood still; negative before it begins."""
         return 0.0 if self._began is None else (self._monotonic() - self._began - self._owed_s) * self.speed

@@ -17,7 +17,7 @@ from sim.world.prepare import Prepared
 from sim.world.separate import names, orders
 from sim.world.separate.gather import Gathering
 from sim.world.separate.helm import Helm
-from sim.world.separate.line import Line
+from sim.world.separate.line import GONE_S, Line
 from sim.world.separate.orders import Order
 from sim.world.steering import latest
 from sim.world.watching import WatchedBook
@@ -42,6 +42,7 @@ class Conductor:
 
     Attributes:
         clock: wall-clock time, which waits on the broker.
+        waits: for a broker that has gone away by itself, up to `GONE_S`.
         helm: what is told of thresholds and the like, if anything is.
 
     Args:
@@ -79,8 +80,9 @@ class Conductor:
         self._names = {
             names.home_topic(run, name, kind): name for name in self._nodes for kind in (wire.STATUS, wire.LEDGER)
         }
-        self._batches: dict[str, set[int]] = {}
+        self._batches: dict[str, dict[int, set[int]]] = {}
         self.helm: Helm | None = None
+        self.waits = False
         self._start: wire.Control | None = None
         self._over = False
         self._sequence = self._returns = 0
@@ -148,11 +150,15 @@ class Conductor:
         if self.clock.now <= last_s:
             return True
         decided = self._book.exits.total() == len(self._book)
+        if self.waits and self._line.missing():
+            return True
         patience_s = DECIDED_S if decided else QUIET_S + self.settle_s / self.clock.speed
         return time.monotonic() - self._told_s < patience_s
 
     def _turn(self) -> None:
         self._tend()
+        if self.waits and time.monotonic() - self._line.there_s > GONE_S:
+            raise SetupError(f"the broker has been gone for {GONE_S:g} s")
         if self._start is not None and self._returns != self._line.returns:
             self._returns = self._line.returns
             self._say(self._start)  # a broker that was restarted has forgotten it
@@ -168,7 +174,7 @@ class Conductor:
             if topic.endswith("/status"):
                 self._on_status(name, payload)
             else:
-                self._on_rows(name, payload)
+                self.take(name, payload)
 
     def _on_status(self, name: str, payload: bytes) -> None:
         online = payload in PRESENT
@@ -181,26 +187,21 @@ class Conductor:
             self._online.add(name)
             if self._start is not None:
                 self._gathering.back(name, now_s)
-                if self.helm is not None:
-                    self.helm.back(name)
         else:
             self._online.discard(name)
-            self._batches.pop(name, None)
             if self._start is not None and not self._over and name not in self._gathering.ended:
                 self._gathering.away(name, now_s, node.faults)
-                if self.helm is not None:
-                    self.helm.away(name)
         what = "online" if online else "offline" if payload else "left"
         self._log(what, node=name, time_s=round(now_s, 3), wall_s=time.time())
 
-    def _on_rows(self, name: str, payload: bytes) -> None:
-        """Rows of a node; what does not parse is nobody's."""
+    def take(self, name: str, payload: bytes) -> None:
+        """A `ledger` message of a node; what does not parse is nobody's."""
         try:
             frame = wire.decode(payload)
             rows = list(decode_rows(frame.payload))
         except ValueError:
             return
-        told = self._batches.setdefault(name, set())
+        told = self._told_by(name, frame.sample)
         if frame.sequence in told:
             return
         told.add(frame.sequence)
@@ -213,6 +214,17 @@ class Conductor:
                 self._gathering.live(self._book, row)
         if any(row.what < COUNTER for row in rows):
             self._told_s = time.monotonic()
+
+    def _told_by(self, name: str, life: int) -> set[int]:
+        """The numbers of what a process has told so far; one that was only silent goes on where it was."""
+        lives = self._batches.setdefault(name, {})
+        if life not in lives:
+            lives[life] = set()
+            if len(lives) > 1:
+                self._gathering.anew(name)
+                if self.helm is not None:
+                    self.helm.anew(name)
+        return lives[life]
 
     def tell(self, name: str, order: Order) -> None:
         """Says something to one node alone."""

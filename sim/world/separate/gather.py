@@ -135,14 +135,17 @@ class Gathering:
             book.decide(*self._decision(row))
 
     def away(self, name: str, now_s: float, fault: str) -> None:
-        """A process is gone, by a `fault` of the scenario if there is one in force."""
+        """A process is gone or silent, by a `fault` of the scenario if there is one in force."""
         self.absences.setdefault(name, []).append(Absence(now_s, None, fault or GONE))
+
+    def anew(self, name: str) -> None:
+        """A new process takes the place of a node's last one: it counts from nought."""
         for key, value in self._last.items():
-            if key[0] == name:  # its next life counts from nought
+            if key[0] == name:
                 self._before[key] = value
 
     def back(self, name: str, now_s: float) -> None:
-        """It is there again, or for the first time."""
+        """It, or a new one, is there again, or for the first time."""
         absences = self.absences.setdefault(name, [Absence(0.0, None)])
         absences[-1] = absences[-1]._replace(end_s=now_s)
 

@@ -40,7 +40,6 @@ class Helm:
     def __init__(self, prepared: Prepared, fleet: Fleet, clock: Clock, events: EventLog, say: Say) -> None:
         plan = prepared.plan
         self._say = say
-        self._standins = fleet.standins
         self._nodes = {full_name(node): node for node in fleet.nodes}
         self._gateways = {(node.site, node.index): node for node in fleet.nodes if isinstance(node, Gateway)}
         self._players: dict[int, Gateway] = {}
@@ -64,28 +63,23 @@ class Helm:
         teller, gateway = self._nodes[name], self._gateways.get((self._nodes[name].site, row.place))
         if gateway is None or not 0 <= row.time_s < math.inf:
             return
-        if row.what == THRESHOLD and self.retunes is not None and self._may_play(teller, gateway):
+        if row.what == THRESHOLD and self.retunes is not None and self._plays(teller, gateway):
             self._retuned(self.retunes, gateway, row)
         elif row.what == MOVED and isinstance(teller, Moves) and gateway.client in teller.homes:
             assert self.failover is not None, "without it no camera moves"
             self.failover.moved(teller, gateway.client, row.time_s)
 
-    def back(self, name: str) -> None:
-        """The process of a node is there again, with nothing in its memory."""
+    def anew(self, name: str) -> None:
+        """A new process takes the place of a node's last one, with nothing in its memory."""
         node = self._nodes[name]
         if self.metering is not None:
-            self.metering.back(name)
+            self.metering.anew(name)
         if self.failover is not None and isinstance(node, Moves):
             self.failover.forgot(node)
         elif self.retunes is not None and isinstance(node, Gateway):
             roles = [node] if self.failover is None else [role.own for role in self.failover.plays(node)]
             for role in roles:
                 self._say(name, Play(role.index, role.services.thresholds["local"], ()))
-
-    def away(self, name: str) -> None:
-        """The process of a node is gone."""
-        if self.metering is not None:
-            self.metering.away(name)
 
     def turn(self) -> None:
         """Tells the news, all the time."""
@@ -99,8 +93,11 @@ class Helm:
         threshold = role.services.thresholds["local"] if news and self.retunes is not None else None
         self._say(full_name(player), Play(role.index, threshold, tuple(cameras)))
 
-    def _may_play(self, teller: Node, gateway: Gateway) -> bool:
-        return teller is gateway or (teller.site, gateway.name, teller.name) in self._standins
+    def _plays(self, teller: Node, gateway: Gateway) -> bool:
+        """Whether a node has a role now; one that was silent, or gave it back, may still move what is not in force."""
+        if self.failover is None or not isinstance(teller, Gateway):
+            return teller is gateway
+        return any(role.own is gateway for role in self.failover.plays(teller))
 
     @staticmethod
     def _retuned(retunes: Retunes, gateway: Gateway, row: Row) -> None:

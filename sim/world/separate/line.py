@@ -8,6 +8,8 @@ from typing import Final
 from brokers.api import BrokerError, Identity
 from brokers.client import Pool
 
+GONE_S: Final = 60.0
+"""Wall seconds without a broker after which whoever needs it gives up."""
 RETRY_S: Final = 0.5
 """Wall seconds between attempts."""
 
@@ -72,6 +74,10 @@ class Line:
         except BrokerError:
             if not self._pool.missing():
                 raise
+
+    def missing(self) -> bool:
+        """Whether there is no connection now."""
+        return bool(self._pool.missing())
 
     def finish(self, timeout_s: float) -> None:
         """Waits for at most so many wall seconds until the broker has acknowledged everything."""

@@ -60,12 +60,9 @@ class Metering:
             self._used[row.place][(name, self._lives[name]), row.code] = row.sample, row.more
             self._news.add(row.place)
 
-    def away(self, name: str) -> None:
-        """A process is gone; what it used stays used."""
+    def anew(self, name: str) -> None:
+        """A new process takes the place of a node's last one: it knows nothing, and what that used stays used."""
         self._lives[name] += 1
-
-    def back(self, name: str) -> None:
-        """A process is there again, and knows nothing."""
         for number, holders in enumerate(self._holders):
             if name in holders:
                 self._told.pop((name, number), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,12 +30,10 @@ from sim.world.separate import names, orders
 from sim.world.separate.diary import Diary, ToldBook
 from sim.world.separate.duties import Duties
 from sim.world.separate.fabric import NAMING, StationFabric
-from sim.world.separate.line import Line
+from sim.world.separate.line import GONE_S, Line
 from sim.world.wiring import forms, open_samples
 
 KEEPALIVE_S: Final = 10
-GONE_S: Final = 60.0
-"""Wall seconds without a broker after which a node gives up."""
 ALONE_S: Final = 10.0
 """Wall seconds without a conductor after which a node gives up."""
 WAIT_S: Final = 0.5
@@ -98,7 +97,8 @@ class Station:
         self._start: wire.Control | None = None
         self._joined_s = 0.0
         self._alone_s: float | None = None
-        self._batches = self._returns = 0
+        self._life = secrets.randbits(32)
+        self._batches = self._returns = self._forgiven = 0
         self._recent: deque[tuple[float, bytes]] = deque()
         self._written_s = self._counted_s = 0.0
         self._orders: list[bytes] = []
@@ -118,6 +118,7 @@ class Station:
         self._line.connect(names.station_identity(self._prepared.plan, self._run, self.name))
         self._joined_s = time.time()
         try:
+            self._write()  # that it is a new process, or the first
             self._notice(f"{self.name}: online, waiting for the start of run {self._run}")
             while self._start is None and not self._clock.stopped:
                 self._pump(0.1)
@@ -193,6 +194,9 @@ class Station:
             self._tell_again()
 
     def _turn(self) -> None:
+        if self._forgiven != self._line.returns:
+            self._forgiven = self._line.returns
+            self._clock.forgive()
         self._take_mail()
         while self._orders:
             self._follow(self._orders.pop(0))
@@ -253,7 +257,7 @@ class Station:
     def _write(self) -> None:
         rows = self.diary.take()
         self._batches += 1
-        frame = wire.encode(wire.LEDGER, wire.ROWS, self._node.index, 0, self._batches, encode_rows(rows))
+        frame = wire.encode(wire.LEDGER, wire.ROWS, self._node.index, self._life, self._batches, encode_rows(rows))
         self._line.publish(0, self._ledger, frame, 1)
         now = time.monotonic()
         self._recent.append((now, frame))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from brokers.server import Server
-from sim.errors import UsageError
+from sim.errors import SetupError, UsageError
 from sim.faults import Engine
 from sim.faults.base import NodeFault
 from sim.faults.entries import fault_name
@@ -72,6 +72,11 @@ class Strikes(NoMachinery):
         """New processes for those that were killed."""
         if self._goes_on():
             self._crew.revive([self._names[client] for client in clients])
+
+    def look_after_broker(self) -> None:
+        """Raises `SetupError` if our own broker has ended, and no fault has killed it."""
+        if self._server is not None and not self._kills and not self._server.alive:
+            raise SetupError(f"the broker ({self._server.name}) has ended in mid-run; nothing can be gathered any more")
 
     def kill(self) -> None:
         """SIGKILL of the broker, unless it is dead already."""

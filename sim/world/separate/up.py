@@ -184,6 +184,8 @@ class Session:
         self._steering = Steering(events, helm.failover, retunes=helm.retunes, lifecycle=lifecycle)
         self._steering.start(self._fleet)
         strikes.watch(self._fleet)
+        conductor.waits = pool.server is None
+        conductor.clock.turns.append(strikes.look_after_broker)
         conductor.clock.at(0.0, lambda _: engine.start())
         interrupted = conductor.play()
         crew.dismiss()
