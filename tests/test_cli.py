@@ -155,6 +155,21 @@ def test_the_headline_copes_with_a_run_where_nothing_was_decided(done: dict[str,
     assert "(12 timeout)" in lines
 
 
+def test_the_headline_says_what_policies_and_tenants_came_to(done: dict[str, Any]) -> None:
+    from sim.cli import headline
+
+    summary = {
+        **done["told"]["summary"],
+        "failovers": {"moved": 2, "returned": 1, "nobody": 1, "took_s": 0.512},
+        "retunes": {"count": 5, "final": {"lowest": 0.4, "mean": 0.5, "highest": 0.6}},
+        "tenants": {"city": {"cost": 0.5668, "refused_bandwidth": 100, "refused_compute": 3}},
+    }
+    lines = dict(line.strip().split(maxsplit=1) for line in headline.lines(summary))
+    assert lines["failover"] == "2 moved (512 ms at most), 1 returned, nobody could take over 1 times"
+    assert lines["retune"] == "5 new thresholds, last 0.4 to 0.6"
+    assert lines["tenant"] == "city: cost 0.5668, 103 messages refused"
+
+
 def test_report_and_compare_read_run_folders(done: dict[str, Any], here: Path) -> None:
     folder = done["told"]["folder"]
     assert fogfleet("report", folder, "-o", "page/mine.html").exit_code == 0

@@ -17,6 +17,7 @@ def lines(summary: Summary) -> Iterator[str]:
         ("exits", _exits(summary)),
         ("latency", _latency(summary)),
         ("lost", _counts(summary["lost"]) or "nothing"),
+        *_steered(summary),
         ("checks", _checks(summary)),
         *(("expect", _expectation(one)) for one in summary["expect"]),
     ):
@@ -61,6 +62,21 @@ def _exits(summary: Summary) -> str:
 def _latency(summary: Summary) -> str:
     all_samples = summary["latency_s"]["all"]
     return ", ".join(f"{name} {_milliseconds(all_samples[key])}" for name, key in _PERCENTILES)
+
+
+def _steered(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What policies and tenants came to, where there are any."""
+    roles, thresholds = summary.get("failovers"), summary.get("retunes")
+    if roles is not None:
+        longest = "" if roles["took_s"] is None else f" ({_milliseconds(roles['took_s'])} at most)"
+        nobody = f", nobody could take over {roles['nobody']} times" if roles["nobody"] else ""
+        yield "failover", f"{roles['moved']} moved{longest}, {roles['returned']} returned{nobody}"
+    if thresholds is not None:
+        final = thresholds["final"]
+        yield "retune", f"{thresholds['count']} new thresholds, last {final['lowest']:.3g} to {final['highest']:.3g}"
+    for name, bill in (summary.get("tenants") or {}).items():
+        refused = sum(value for key, value in bill.items() if key.startswith("refused_"))
+        yield "tenant", f"{name}: cost {bill['cost']:.4g}" + (f", {refused} messages refused" if refused else "")
 
 
 _PERCENTILES = (("median", "p50"), ("95th percentile", "p95"), ("longest", "max"))
