@@ -222,7 +222,10 @@ def _fabric(
     if carrier is None:
         return Shortcut(clock, log, forms(mqtt))
     make = QuotaFabric if scenario.tenants else Ferry if is_plain(scenario) and not watched else Fabric
-    return make(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
+    fabric = make(clock, carrier, log, forms(mqtt), mqtt.qos, mqtt.patience_s)
+    if mqtt.connections is not None:
+        fabric.lookahead = 1  # a broker's queue for one of few connections would have to hold what is ahead of its time
+    return fabric
 
 
 def _run_out(clock: Clock) -> bool:
