@@ -56,6 +56,7 @@ def _run(client: Path, server: mosquitto.Server, qos: int) -> Iterator[Row]:
     inference = prepared.network.inference(prepared.dataset)
     inference.prefetch(prepared.dataset.test)
     ratios, rates = [], []
+    _lockstep(prepared, inference, server, f"warm{qos}")  # verdicts are remembered from here on, as in `kernel`
     for number in range(ROUNDS):
         rate, messages, payload_bytes = _lockstep(prepared, inference, server, f"bench{qos}{number:02}")
         raw = _raw(client, server, qos, payload_bytes, messages, WINDOW)
