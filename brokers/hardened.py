@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -142,7 +143,7 @@ def access_list(accounts: Sequence[Account], pattern: str = "") -> str:
 def _check(profile: Profile, accounts: Sequence[Account]) -> None:
     names = [account.name for account in accounts]
     folders = [credentials.folder_name(name) for name in names]
-    twice = {folder for folder in folders if folders.count(folder) > 1}
+    twice = [folder for folder, count in Counter(folders).items() if count > 1]
     if twice:
         raise BrokerError(f"two nodes would share the account {min(twice)!r}; rename one of them")
     bad = [name for name in names if len(name) > _LONGEST_NAME or not _USERNAME.fullmatch(name)]

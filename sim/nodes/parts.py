@@ -47,7 +47,7 @@ class Parts:
         if whole or sites <= GROUP or self.window_s < SHORTEST_S:
             self.window_s, sites = WHOLE_S, 0
         self.queues: list[list[Any]] = [*([] for _ in range(0, sites, GROUP)), clock.queue]
-        self.inbox: list[Any] | None = [] if sites else None
+        self.inbox = [] if sites else None
 
     def outlet(self, site: int) -> Callable[[tuple[Any, ...]], object]:
         """How what happens to a node of a site is put down; the cloud is site -1."""

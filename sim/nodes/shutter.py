@@ -34,10 +34,8 @@ class Shutter:
         self._clock = clock
         self._cameras = cameras
         self._samples = samples
-        self._services = services = cameras[0].services
-        certain = "device" not in services.thresholds and all(camera.sends == "scores" for camera in cameras)
-        certain = certain and max(Counter(camera.site for camera in cameras).values()) <= FEW
-        self._lookahead = services.fabric.lookahead if certain else 1
+        self._services = cameras[0].services
+        self._lookahead = _lookahead(cameras)
         self._courses = [self._whole(place, courses.get(camera.client)) for place, camera in enumerate(cameras)]
 
     def start(self, queue: list[Any]) -> None:
@@ -87,6 +85,15 @@ class Shutter:
                 camera.expose(sample, picture)
                 position += 1
         self._next(sample + 1)
+
+
+def _lookahead(cameras: list[Camera]) -> int:
+    """How many samples' scores these cameras hand over at once."""
+    services = cameras[0].services
+    samples = services.fabric.lookahead
+    if samples == 1 or "device" in services.thresholds or any(camera.sends != "scores" for camera in cameras):
+        return 1
+    return samples if max(Counter(camera.site for camera in cameras).values()) <= FEW else 1
 
 
 def shutters(clock: Clock, cameras: Iterable[Camera], samples: int, courses: Mapping[int, Course]) -> list[Shutter]:
