@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,13 +27,8 @@ def rows() -> Iterator[Row]:
     """One table; all times are virtual, but for two minutes of wall-clock time with separate processes."""
     for policy in ("none", "least-loaded", "nearest"):
         outcome = _play(f"policies.failover={policy}")
-        dead = [entry for _, _, entry in outcome.book.entries() if DEAD_S <= entry.captured_s < BACK_S]
-        late = [entry for entry in dead if entry.captured_s >= DEAD_S + MOVED_S]
-        first = sum(entry.exit is None for entry in dead) - sum(entry.exit is None for entry in late)
-        share = sum(entry.exit is None for entry in late) / len(late)
-        value = f"{first} samples in the first {MOVED_S:g} s, then {share:.0%}"
-        target = "0 % after the failover time" if policy != "none" else ""
-        yield Row(f"gateway killed, policy {policy}: dropped", value, target, share == 0 if target else None)
+        samples = [(entry.captured_s, entry.exit is None) for _, _, entry in outcome.book.entries()]
+        yield _dropped("gateway", policy, samples)
     yield from _processes()
     yield from _quotas()
     budget = f"policies.retune={{kind: byte-budget, bytes: {BUDGET_BYTES:g}, every: 4 s}}"
@@ -51,15 +46,21 @@ def _processes() -> Iterator[Row]:
             scenario = world.load(FAILOVER, [f"policies.failover={policy}"])
             result = up(scenario, broker="mosquitto", out=Path(folder))
             decisions = pd.read_parquet(result.folder / "decisions.parquet")
-            dead = decisions[decisions.captured_s.between(DEAD_S, BACK_S, inclusive="left")]
-            late = dead[dead.captured_s >= DEAD_S + MOVED_S]
-            first, share = int(dead.exit.isna().sum() - late.exit.isna().sum()), float(late.exit.isna().mean())
+            samples = zip(decisions.captured_s, decisions.exit.isna(), strict=True)
             took_s = result.summary.get("failovers", {}).get("took_s")
             took = "" if took_s is None else f"; the cameras had come after {1000 * took_s:.0f} ms"
-            value = f"{first} samples in the first {MOVED_S:g} s, then {share:.0%}{took}"
-            target = "0 % after the failover time" if policy != "none" else ""
-            met = share == 0 if target else None
-            yield Row(f"gateway's process killed, policy {policy}: dropped", value, target, met)
+            yield _dropped("gateway's process", policy, samples, took)
+
+
+def _dropped(what: str, policy: str, samples: Iterable[tuple[float, bool]], more: str = "") -> Row:
+    """What was dropped, of samples captured (s) while a gateway was dead: before and after the failover time."""
+    dead = [(at_s, bool(lost)) for at_s, lost in samples if DEAD_S <= at_s < BACK_S]
+    first = sum(lost for at_s, lost in dead if at_s < DEAD_S + MOVED_S)
+    late = [lost for at_s, lost in dead if at_s >= DEAD_S + MOVED_S]
+    share = sum(late) / len(late)
+    value = f"{first} samples in the first {MOVED_S:g} s, then {share:.0%}{more}"
+    target = "0 % after the failover time" if policy != "none" else ""
+    return Row(f"{what} killed, policy {policy}: dropped", value, target, share == 0 if target else None)
 
 
 def _quotas() -> Iterator[Row]:

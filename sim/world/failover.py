@@ -115,10 +115,9 @@ class Failover:
     def _judge(self, gateway: HostGateway) -> None:
         self._watches.pop(gateway.client, None)
         if gateway.client in self._silent_s:
-            for role in self._sites[gateway.site]:
-                if role.player is gateway:
-                    role.since_s = self._silent_s[gateway.client] if role.since_s is None else role.since_s
-                    self._place(role)
+            for role in self.plays(gateway):
+                role.since_s = self._silent_s[gateway.client] if role.since_s is None else role.since_s
+                self._place(role)
             return
         for role in self._sites[gateway.site]:
             if role.own is gateway and role.player is not gateway:

@@ -73,6 +73,10 @@ class Fleet:
         """The cameras of all sites, but for those of some names."""
         return [node for node in self.nodes if isinstance(node, Camera) and node.name not in down]
 
+    def by_name(self) -> dict[str, Node]:
+        """The nodes by their full names."""
+        return {full_name(node): node for node in self.nodes}
+
 
 class Builder:
     """Builds the fleet of one run, or some sites of it with a cloud of a class of their own."""

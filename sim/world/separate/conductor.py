@@ -11,7 +11,7 @@ from sim import wire
 from sim.errors import SetupError
 from sim.ledger.rows import COUNTER, decode_rows
 from sim.nodes.node import Node
-from sim.world.fleet import Fleet, full_name
+from sim.world.fleet import Fleet
 from sim.world.live import LiveClock
 from sim.world.prepare import Prepared
 from sim.world.separate import names, orders
@@ -75,7 +75,7 @@ class Conductor:
         self._book = book
         self._log = log
         self._tend = tend
-        self._nodes: dict[str, Node] = {full_name(node): node for node in fleet.nodes}
+        self._nodes = fleet.by_name()
         self._online: set[str] = set()
         self._names = {
             names.home_topic(run, name, kind): name for name in self._nodes for kind in (wire.STATUS, wire.LEDGER)
@@ -228,15 +228,16 @@ class Conductor:
 
     def tell(self, name: str, order: Order) -> None:
         """Says something to one node alone."""
-        self._sequence += 1
         sample = latest(self._prepared, self.clock.now)
-        frame = wire.encode(wire.CONTROL, wire.ORDER, 0, sample, self._sequence, orders.encode(order))
-        self._line.publish(0, names.order_topic(self._run, name), frame, 1)
+        self._line.publish(0, names.order_topic(self._run, name), self._control(sample, orders.encode(order)), 1)
 
     def _say(self, control: wire.Control) -> None:
+        self._line.retain(names.control_topic(self._run), self._control(0, wire.encode_control(control)))
+
+    def _control(self, sample: int, payload: bytes) -> bytes:
+        """The next message of this kind."""
         self._sequence += 1
-        frame = wire.encode(wire.CONTROL, wire.ORDER, 0, 0, self._sequence, wire.encode_control(control))
-        self._line.retain(names.control_topic(self._run), frame)
+        return wire.encode(wire.CONTROL, wire.ORDER, 0, sample, self._sequence, payload)
 
 
 def _set(node: Node, *, up: bool) -> None:

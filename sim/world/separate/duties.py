@@ -67,9 +67,11 @@ class Duties:
 
     def tell(self) -> None:
         """Writes down what has been used of quotas since the last time."""
-        for number, meter in enumerate(self.tenancy.meters.values() if self.tenancy else ()):
-            assert self.tenancy is not None
-            used = meter.sent_bytes, meter.computed_s, self.tenancy.cloud_s[meter.name], meter.stored_bytes
+        tenancy = self.tenancy
+        if tenancy is None:
+            return
+        for number, meter in enumerate(tenancy.meters.values()):
+            used = meter.sent_bytes, meter.computed_s, tenancy.cloud_s[meter.name], meter.stored_bytes
             for code, value in enumerate(map(float, used)):
                 if self._used.get((number, code), (0, 0.0)) != (meter.window, value):
                     self._used[number, code] = meter.window, value

@@ -94,7 +94,7 @@ class Gathering:
     _published: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._nodes = {full_name(node): node for node in self.fleet.nodes}
+        self._nodes = self.fleet.by_name()
 
     def is_possible(self, row: Row, book: SampleBook) -> bool:
         """Whether a row speaks of what there is: anybody may publish on a broker without rules."""
@@ -229,7 +229,7 @@ class Gathering:
 
     def _spans(self, faults: FaultLog) -> list[Span]:
         """When processes were away, and when faults of the scenario kept them or the broker from their work."""
-        sites = {full_name(node): node.site for node in self.fleet.nodes}
+        sites = {name: node.site for name, node in self._nodes.items()}
         found = [Span(sites[name], *absence) for name, absences in self.absences.items() for absence in absences]
         for row in faults.rows:
             if row.start_s is not None and row.kind != GONE:

@@ -40,7 +40,7 @@ class Helm:
     def __init__(self, prepared: Prepared, fleet: Fleet, clock: Clock, events: EventLog, say: Say) -> None:
         plan = prepared.plan
         self._say = say
-        self._nodes = {full_name(node): node for node in fleet.nodes}
+        self._nodes = fleet.by_name()
         self._gateways = {(node.site, node.index): node for node in fleet.nodes if isinstance(node, Gateway)}
         self._players: dict[int, Gateway] = {}
         self.retunes = Retunes(plan, fleet, events) if plan.retune is not None else None
@@ -60,7 +60,8 @@ class Helm:
             if self.metering is not None:
                 self.metering.take(name, row)
             return
-        teller, gateway = self._nodes[name], self._gateways.get((self._nodes[name].site, row.place))
+        teller = self._nodes[name]
+        gateway = self._gateways.get((teller.site, row.place))
         if gateway is None or not 0 <= row.time_s < math.inf:
             return
         if row.what == THRESHOLD and self.retunes is not None and self._plays(teller, gateway):

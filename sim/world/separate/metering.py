@@ -42,7 +42,7 @@ class Metering:
         self.tenancy = Tenancy(plan)
         self._say = say
         self._meters = list(self.tenancy.meters.values())
-        self._nodes = {full_name(node): node for node in fleet.nodes}
+        self._nodes = fleet.by_name()
         self._lives = dict.fromkeys(self._nodes, 0)
         self._used: list[dict[tuple[Life, int], tuple[int, float]]] = [{} for _ in self._meters]
         self._holders = [list(self._hold(meter, fleet)) for meter in self._meters]

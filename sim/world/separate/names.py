@@ -14,7 +14,7 @@ from sim.errors import UsageError
 from sim.nodes.node import Node
 from sim.scenario import Scenario
 from sim.world.accounts import CONDUCTOR, HOME, OPERATOR
-from sim.world.fleet import Fleet, full_name, identities, site_name
+from sim.world.fleet import Fleet, identities, site_name
 from sim.world.plan import Plan
 
 _NAME = re.compile(r"(?:(site-\d+)[./])?(.+)")
@@ -51,7 +51,7 @@ def names(plan: Plan) -> list[str]:
 
 def own(fleet: Fleet, name: str) -> Node:
     """The node of a full name."""
-    return next(node for node in fleet.nodes if full_name(node) == name)
+    return fleet.by_name()[name]
 
 
 def station_identity(plan: Plan, run: str, name: str) -> Identity:
